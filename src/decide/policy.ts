@@ -1,0 +1,104 @@
+/**
+ * The configured rules as data: what config/ makes of the YAML files and decide/ answers questions from.
+ * Plain data throughout (PEM text, no handles), so that a snapshot can cross processes.
+ */
+import type { TlsProfile } from "../mail/tls-profile.ts";
+import type { NamePattern, Pin, TlsLevel, TlsVersion, TrustSet } from "../mail/tls-requirement.ts";
+
+/** Where a demand was written, for `explain` and error messages. */
+export interface Origin {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** A `match` entry: names that depend on the route are resolved at each attempt; `set:` is expanded by config/. */
+export type MatchEntry = "hostname" | "nexthop" | "dot-nexthop" | NamePattern;
+
+export interface KeyPair {
+  /** PEM, chain included. */
+  readonly certificate: string;
+  /** PEM. */
+  readonly key: string;
+}
+
+export interface TlsPolicy {
+  readonly level: TlsLevel;
+  readonly match: readonly MatchEntry[];
+  /** `trust`, or the partner's own `ca` and `crl`. */
+  readonly trust: TrustSet;
+  readonly fingerprints: readonly Pin[];
+  readonly minVersion: TlsVersion;
+  readonly profile: TlsProfile;
+  readonly clientCertificate?: KeyPair;
+  readonly servername?: string;
+}
+
+/** One entry of `next_hop`. `host` is an A-label name or a bare address. */
+export type NextHop =
+  | { readonly kind: "mx" } // the MX of the recipient's domain
+  | { readonly kind: "mx-of"; readonly domain: string; readonly port?: number }
+  | {
+      readonly kind: "host";
+      readonly host: string;
+      readonly port: number;
+      readonly implicitTls: boolean;
+      readonly auth?: { readonly user: string; readonly password: string };
+    };
+
+export interface ExceptionRecord {
+  readonly approvedBy: string;
+  readonly reason: string;
+  /** Epoch ms at which it has ended (the first instant after the inclusive date, UTC). */
+  readonly endsAt: number;
+  readonly origin: Origin;
+}
+
+/** One destination's whole outbound policy, inheritance already applied. */
+export interface OutboundPolicy {
+  /** Id of the partner file; null for the default and for our own domains. */
+  readonly partner: string | null;
+  readonly source: "default" | "partner" | "exception" | "own-domain";
+  readonly exception?: ExceptionRecord;
+  /** false: `outbound.unlisted: refuse` and no partner file names the destination. */
+  readonly permitted: boolean;
+  readonly nextHop: readonly NextHop[];
+  readonly tls: TlsPolicy;
+  /** ms */
+  readonly lifetimeMs: number;
+  /** Where each stated key comes from, by dotted path below outbound: `tls.level`, `next_hop`. */
+  readonly origins: Readonly<Record<string, Origin>>;
+}
+
+export interface PartnerPolicy {
+  readonly id: string;
+  readonly name: string;
+  readonly owner?: string;
+  /** Lower-case `local@a-label`. */
+  readonly addresses: readonly string[];
+  /** A-labels. */
+  readonly domains: readonly string[];
+  /** A-labels; each stands for every name below it: `.acme.example` → `acme.example`. */
+  readonly subdomainsOf: readonly string[];
+  readonly outbound: OutboundPolicy;
+  /** In file order; the first whose time it is replaces `outbound`. */
+  readonly exceptions: readonly OutboundPolicy[];
+}
+
+export interface OwnDomain {
+  readonly domain: string;
+  /** Its `next_hop` with `next_hop_tls`. */
+  readonly outbound: OutboundPolicy;
+  readonly language?: "de" | "en";
+}
+
+export interface Policy {
+  /** Counts reloads; attempts log the one they were judged by. */
+  readonly generation: number;
+  readonly default: OutboundPolicy;
+  /** Exceptions of sealpost.yaml, laid over the default. */
+  readonly defaultExceptions: readonly OutboundPolicy[];
+  readonly partners: readonly PartnerPolicy[];
+  readonly ownDomains: readonly OwnDomain[];
+  readonly bounceLifetimeMs: number;
+}

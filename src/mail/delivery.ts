@@ -1,0 +1,52 @@
+/** One message × recipients of one domain: what is leased, tried and ended (see store/queue.ts for its states). */
+import type { Envelope, Recipient } from "./envelope.ts";
+
+/** Who handed the mail in, as the log shows it. */
+export interface Client {
+  readonly address: string;
+  readonly port: number;
+  /** Reverse name if known; sealpost does no reverse look-ups. */
+  readonly name?: string;
+  readonly helo: string;
+  /** What permitted it. */
+  readonly via: "network" | "auth" | "certificate" | "internal";
+  readonly user?: string;
+  readonly tls?: {
+    readonly version: string;
+    readonly cipher: string;
+    readonly group?: string;
+    /** Subject of the client certificate, if one was shown. */
+    readonly certificate?: string;
+  };
+}
+
+export interface MessageFacts {
+  /** 32 hex digits of our own; the queue id. */
+  readonly id: string;
+  readonly envelope: Envelope;
+  /** Octets of header block and body as stored. */
+  readonly size: number;
+  /** Epoch ms. */
+  readonly receivedAt: number;
+  readonly listener: string;
+  readonly client: Client;
+  /** Message-ID of the header, brackets included; absent when the message has none. */
+  readonly messageId?: string;
+  /** Domain of the first From mailbox, A-label; absent when it cannot be read. */
+  readonly fromDomain?: string;
+  /** True for notices of our own making. */
+  readonly notice: boolean;
+}
+
+export interface Delivery {
+  readonly id: string;
+  readonly message: MessageFacts;
+  /** Recipient domain (A-label), or a literal in brackets. */
+  readonly domain: string;
+  /** Those not ended yet. */
+  readonly recipients: readonly Recipient[];
+  /** Attempts already ended; the first try has 0. */
+  readonly attempts: number;
+  /** Epoch ms. */
+  readonly expiresAt: number;
+}

@@ -1,0 +1,143 @@
+/**
+ * The port of the durable, sealed queue, and its states. Engines implement it; nothing else knows SQL.
+ *
+ *   state     meaning                                   leaves to
+ *   waiting   due at next_attempt_at                    leased (claim), held (hold), gone (remove)
+ *   leased    one worker incarnation is trying it       waiting (deferred, lease void), gone (every recipient ended)
+ *   held      a person stopped it                       waiting (release), gone (remove)
+ *   parked    its sealed content failed authentication  waiting (retry), gone (remove)
+ *
+ * A recipient is pending until delivered, failed, expired or removed; ended recipients never come back.
+ * A message goes, and its key with it, when its last delivery is gone.
+ * 250 is sent only after `enqueue` has resolved: then the message is on stable storage (RFC 5321 §6.1).
+ */
+import type { Readable } from "node:stream";
+import type { Delivery, MessageFacts } from "../mail/delivery.ts";
+import type { Reason } from "../mail/outcome.ts";
+
+export type DeliveryState = "waiting" | "leased" | "held" | "parked";
+export type RecipientEnd = "delivered" | "failed" | "expired" | "removed";
+
+/** Takes one body while it arrives: seals it in records, spills to a file above a threshold. */
+export interface Spool {
+  /** Resolves when more may be written (backpressure). Rejects with StoreError on a full or failing disk. */
+  readonly write: (chunk: Buffer) => Promise<void>;
+  /** Flushes what is left; the body can no longer grow. */
+  readonly end: () => Promise<SealedBody>;
+  /** Leaves nothing behind. Safe after end, and after a failed write; has no effect once enqueued. */
+  readonly discard: () => Promise<void>;
+}
+
+/** Opaque to all but the store. `messageId` is the queue id. */
+export interface SealedBody {
+  readonly messageId: string;
+  /** Octets in clear. */
+  readonly length: number;
+}
+
+export interface NewDelivery {
+  readonly id: string;
+  readonly domain: string;
+  readonly partner: string | null;
+  /** Positions of `message.envelope.recipients`. */
+  readonly positions: readonly number[];
+  /** leased: the caller tries it at once; waiting: due at `nextAttemptAt`. */
+  readonly state: "leased" | "waiting";
+  readonly nextAttemptAt: number;
+  readonly expiresAt: number;
+}
+
+export interface NewMessage {
+  readonly facts: MessageFacts;
+  /** The final header block, with the empty line that ends it. */
+  readonly header: Buffer;
+  readonly body: SealedBody;
+  readonly deliveries: readonly NewDelivery[];
+}
+
+export interface Completion {
+  readonly deliveryId: string;
+  /** Recipients that ended in this attempt. */
+  readonly ended: readonly { readonly position: number; readonly end: RecipientEnd }[];
+  /** For those that still wait; absent when none does. */
+  readonly next?: { readonly at: number; readonly reason: Reason; readonly detail: string };
+  /** False when the attempt never reached a peer by our own doing (shutdown): it is not counted. */
+  readonly counts: boolean;
+  /** Notices that this completion causes, stored in the same transaction. */
+  readonly notices: readonly NewMessage[];
+}
+
+export interface FinishedMessage {
+  readonly id: string;
+  readonly recipients: readonly { readonly address: string; readonly end: RecipientEnd }[];
+}
+
+export interface QueueFilter {
+  readonly id?: string;
+  readonly domain?: string;
+  readonly partner?: string;
+  readonly sender?: string;
+  readonly recipient?: string;
+  readonly reason?: string;
+  /** Epoch ms: received before. */
+  readonly before?: number;
+  readonly limit?: number;
+  /** Continue after this delivery id. */
+  readonly after?: string;
+}
+
+export interface QueueItem {
+  readonly delivery: Delivery;
+  readonly state: DeliveryState;
+  readonly partner: string | null;
+  readonly nextAttemptAt: number;
+  readonly reason: Reason | null;
+  /** The last attempt's sentence. */
+  readonly detail: string | null;
+}
+
+export interface QueueStore {
+  readonly openSpool: (messageId: string) => Spool;
+  /** Resolves when message, bodies and deliveries are on stable storage, together or not at all. Rejects with StoreError. */
+  readonly enqueue: (message: NewMessage) => Promise<void>;
+  /** Destinations with something due, the longest due first; `except` are left out. */
+  readonly dueDomains: (now: number, except: ReadonlySet<string>, limit: number) => Promise<readonly string[]>;
+  /** Leases up to `limit` due deliveries of one domain, oldest due first. */
+  readonly claim: (domain: string, now: number, limit: number) => Promise<readonly Delivery[]>;
+  /** Epoch ms of the next waiting delivery due after `now`; undefined when none waits. */
+  readonly nextDue: (now: number) => Promise<number | undefined>;
+  /** Header block as stored. Rejects with StoreError "damaged". */
+  readonly header: (messageId: string) => Promise<Buffer>;
+  /** Body in clear, record by record, each authenticated before a byte is given; destroyed with StoreError "damaged" otherwise. */
+  readonly body: (messageId: string) => Promise<Readable>;
+  /** One transaction; answers with the messages that are now gone. */
+  readonly complete: (completion: Completion) => Promise<readonly FinishedMessage[]>;
+  /** Stops trying a delivery whose content is damaged. */
+  readonly park: (deliveryId: string, detail: string) => Promise<void>;
+  readonly list: (filter: QueueFilter) => Promise<readonly QueueItem[]>;
+  /** Makes what waits (or is parked) due at once; answers how many. */
+  readonly retry: (filter: QueueFilter, now: number) => Promise<number>;
+  /** Ends every pending recipient as removed. Deliveries leased at the moment are left out. */
+  readonly remove: (filter: QueueFilter) => Promise<readonly FinishedMessage[]>;
+  readonly stats: () => Promise<QueueStats>;
+  /** True while new mail can be stored: engine healthy, free disk above the reserve. */
+  readonly usable: () => boolean;
+  readonly close: () => Promise<void>;
+}
+
+export interface QueueStats {
+  readonly messages: number;
+  readonly deliveries: Readonly<Record<DeliveryState, number>>;
+  /** Epoch ms of the oldest message; absent when the queue is empty. */
+  readonly oldest?: number;
+}
+
+/** no-space: 452, temporary for this message; failed: 451, the engine is broken; damaged: content fails authentication. */
+export class StoreError extends Error {
+  readonly kind: "no-space" | "failed" | "damaged";
+  constructor(kind: "no-space" | "failed" | "damaged", message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = "StoreError";
+    this.kind = kind;
+  }
+}
