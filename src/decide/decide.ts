@@ -1,0 +1,120 @@
+/**
+ * Which policy governs a recipient, and what one host must prove under it. Pure: no clock, no I/O.
+ * The policy follows the recipient, whatever the next hop, and is asked anew at each attempt.
+ */
+import { ancestry } from "../mail/domain-name.ts";
+import { formatMailbox, isAddressLiteral, type Mailbox } from "../mail/mailbox.ts";
+import { type NamePattern, opportunistic, type TlsRequirement } from "../mail/tls-requirement.ts";
+import type { MatchEntry, NextHop, OutboundPolicy, PartnerPolicy, Policy, TlsPolicy } from "./policy.ts";
+
+/** Answers for one policy snapshot. `now` in epoch ms: exceptions begin and end by it. */
+export type DecideOutbound = (recipient: Mailbox, now: number) => OutboundPolicy;
+
+/** Builds the look-up tables once per snapshot. An address beats a domain, an exact domain the longest pattern, a partner the default. */
+export function decisions(policy: Policy): DecideOutbound {
+  const addresses = new Map<string, PartnerPolicy>();
+  const domains = new Map<string, PartnerPolicy>();
+  const parents = new Map<string, PartnerPolicy>();
+  for (const partner of policy.partners) {
+    for (const address of partner.addresses) addresses.set(address, partner);
+    for (const domain of partner.domains) domains.set(domain, partner);
+    for (const parent of partner.subdomainsOf) parents.set(parent, partner);
+  }
+  const own = new Map(policy.ownDomains.map((entry) => [entry.domain, entry.outbound]));
+
+  const partnerOf = (recipient: Mailbox): PartnerPolicy | undefined => {
+    const byAddress = addresses.get(formatMailbox(recipient).toLowerCase());
+    if (byAddress !== undefined || isAddressLiteral(recipient.domain)) return byAddress;
+    const exact = domains.get(recipient.domain);
+    if (exact !== undefined || own.has(recipient.domain)) return exact;
+    for (const parent of ancestry(recipient.domain)) {
+      const partner = parent === recipient.domain ? undefined : parents.get(parent);
+      if (partner !== undefined) return partner;
+    }
+    return undefined;
+  };
+
+  return (recipient, now) => {
+    const partner = partnerOf(recipient);
+    if (partner !== undefined) return inForce(partner.exceptions, now) ?? partner.outbound;
+    const ours = isAddressLiteral(recipient.domain) ? undefined : own.get(recipient.domain);
+    return ours ?? inForce(policy.defaultExceptions, now) ?? policy.default;
+  };
+}
+
+function inForce(exceptions: readonly OutboundPolicy[], now: number): OutboundPolicy | undefined {
+  return exceptions.find(({ exception }) => exception !== undefined && now < exception.endsAt);
+}
+
+/** The host about to be tried, and how we came to its name. */
+export interface Target {
+  /** The name connected to: from MX, or from next_hop. */
+  readonly host: string;
+  /** mx: `host` was learned from DNS, which is not authenticated here. */
+  readonly route: "mx" | "next-hop";
+  /** The name written in next_hop; absent for plain MX routing and for address literals. */
+  readonly nextHopName?: string;
+  /** A-label; absent for an address literal. */
+  readonly recipientDomain?: string;
+}
+
+/** Whether the session uses TLS at all; `if-offered` proves nothing and may go on in clear. */
+export function tlsUse(tls: TlsPolicy): "never" | "if-offered" | "required" {
+  if (tls.level === "none") return "never";
+  return tls.level === "may" ? "if-offered" : "required";
+}
+
+/** What a session to `target` must prove before MAIL FROM. */
+export function requirementOf(tls: TlsPolicy, target: Target): TlsRequirement {
+  const { minVersion } = tls;
+  switch (tls.level) {
+    case "none":
+    case "may":
+      return opportunistic;
+    case "encrypt":
+      return { level: "mandatory", minVersion, checks: [] };
+    case "fingerprint":
+      return { level: "mandatory", minVersion, checks: [{ by: "fingerprint", pins: tls.fingerprints }] };
+    case "verify":
+      return pkix(tls, target, tls.match.length > 0 ? tls.match : ["hostname"]);
+    case "secure":
+      return pkix(tls, target, tls.match.length > 0 ? tls.match : ["nexthop", "dot-nexthop"]);
+    case "authenticated":
+    case "dane-only":
+      // Config refuses these until published policies are read; a name nobody can carry keeps the mail waiting.
+      return { level: "mandatory", minVersion, checks: [{ by: "pkix", trustId: tls.trust.id, names: [] }] };
+  }
+}
+
+function pkix(tls: TlsPolicy, target: Target, match: readonly MatchEntry[]): TlsRequirement {
+  const names = match.flatMap((entry) => namesOf(entry, tls, target));
+  return { level: "mandatory", minVersion: tls.minVersion, checks: [{ by: "pkix", trustId: tls.trust.id, names }] };
+}
+
+function namesOf(entry: MatchEntry, tls: TlsPolicy, target: Target): NamePattern[] {
+  if (typeof entry !== "string") return [entry];
+  if (entry === "hostname") {
+    // At `secure` a name from an insecure MX look-up proves nothing (Postfix TLS_README, secure).
+    return tls.level === "secure" && target.route === "mx" ? [] : [{ host: target.host }];
+  }
+  const nextHop = target.route === "next-hop" ? target.nextHopName : target.recipientDomain;
+  if (nextHop === undefined) return [];
+  return entry === "nexthop" ? [{ host: nextHop }] : [{ below: nextHop }];
+}
+
+/** What concurrency and back-off are counted by: where the mail goes, not for whom it is. */
+export function destinationOf(outbound: OutboundPolicy, domain: string): string {
+  const [first] = outbound.nextHop;
+  return first === undefined || first.kind === "mx" ? domain : describeNextHop(first);
+}
+
+export function describeNextHop(hop: NextHop): string {
+  switch (hop.kind) {
+    case "mx":
+      return "mx";
+    case "mx-of":
+      return hop.port === undefined ? hop.domain : `${hop.domain}:${hop.port}`;
+    case "host":
+      return `[${hop.host}]:${hop.port}`;
+  }
+}

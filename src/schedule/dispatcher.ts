@@ -1,0 +1,199 @@
+/**
+ * Decides what is tried now: slots per destination, back-off of a dead destination, and the claim loop over the queue.
+ * A destination that is full or closed never costs another one its turn. Recovery never depends on new mail.
+ */
+import type { Delivery } from "../mail/delivery.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { QueueStore } from "../store/queue.ts";
+
+/** What an attempt says of its destination: `closedUntil` (epoch ms) after a connection, TLS or DNS failure. */
+export interface AttemptReport {
+  readonly closedUntil?: number;
+  /** Epoch ms of the delivery's next attempt, when it waits. */
+  readonly nextAttemptAt?: number;
+}
+
+export interface DispatcherDeps {
+  readonly clock: Clock;
+  readonly queue: Pick<QueueStore, "dueDomains" | "claim" | "nextDue">;
+  readonly attempt: (delivery: Delivery) => Promise<AttemptReport>;
+  /** What slots and back-off are counted by, for a recipient domain, under the policy of now. */
+  readonly destinationOf: (domain: string) => string;
+  readonly concurrencyPerDestination: () => number;
+  /** A defect: the loop goes on. */
+  readonly onError: (error: unknown) => void;
+}
+
+export interface Dispatcher {
+  /** Takes a slot for a fresh delivery; false: store it as waiting. Follow a true with `submit` or `giveBack`. */
+  readonly reserve: (domain: string) => boolean;
+  readonly giveBack: (domain: string) => void;
+  /** Tries a delivery whose slot is reserved and whose lease is ours. */
+  readonly submit: (delivery: Delivery) => void;
+  /** Looks for due mail now. */
+  readonly wake: () => void;
+  /** Opens closed destinations, all or those a person named, and looks for due mail. */
+  readonly reopen: (domain?: string) => void;
+  /** Takes nothing new; resolves when the attempts in hand have ended. */
+  readonly stop: () => Promise<void>;
+}
+
+/** Attempts under way at once, all destinations together: bounds sockets and memory. */
+const MOST_ATTEMPTS = 200;
+/** Claimed at once per destination and worked off one after another: one commit for several claims. */
+const CLAIM_BATCH = 20;
+const LONGEST_SLEEP_MS = 60_000;
+
+interface Destination {
+  active: number;
+  closedUntil: number;
+  /** Claimed, waiting for a slot. */
+  readonly backlog: Delivery[];
+}
+
+export function createDispatcher(deps: DispatcherDeps): Dispatcher {
+  const destinations = new Map<string, Destination>();
+  const running = new Set<Promise<void>>();
+  let active = 0;
+  let stopped = false;
+  let pumping = false;
+  let again = false;
+  let starved = false;
+  let timer: { readonly at: number; readonly cancel: () => void } | undefined;
+
+  const destination = (domain: string): [string, Destination] => {
+    const key = deps.destinationOf(domain);
+    const known = destinations.get(key) ?? { active: 0, closedUntil: 0, backlog: [] };
+    destinations.set(key, known);
+    return [key, known];
+  };
+  const free = (place: Destination): number => {
+    if (stopped || place.closedUntil > deps.clock.now()) return 0;
+    return Math.min(deps.concurrencyPerDestination() - place.active, MOST_ATTEMPTS - active);
+  };
+  const take = (place: Destination): void => {
+    place.active += 1;
+    active += 1;
+  };
+  const release = (key: string, place: Destination): void => {
+    place.active -= 1;
+    active -= 1;
+    const next = stopped ? undefined : place.backlog.shift();
+    if (next !== undefined) {
+      take(place);
+      start(key, place, next);
+    } else if (place.active === 0 && place.closedUntil <= deps.clock.now()) {
+      destinations.delete(key);
+    }
+    if (starved && place.backlog.length === 0) wake();
+  };
+  const start = (key: string, place: Destination, delivery: Delivery): void => {
+    const run = deps
+      .attempt(delivery)
+      .then((report) => settle(place, report))
+      .catch(deps.onError)
+      .finally(() => {
+        running.delete(run);
+        release(key, place);
+      });
+    running.add(run);
+  };
+  const settle = (place: Destination, report: AttemptReport): void => {
+    if (report.closedUntil === undefined) {
+      if (report.nextAttemptAt === undefined) place.closedUntil = 0;
+    } else {
+      place.closedUntil = Math.max(place.closedUntil, report.closedUntil);
+      sleepUntil(place.closedUntil);
+    }
+    if (report.nextAttemptAt !== undefined) sleepUntil(report.nextAttemptAt);
+  };
+  const sleepUntil = (at: number): void => {
+    if (stopped || (timer !== undefined && timer.at <= at)) return;
+    timer?.cancel();
+    const ms = Math.min(Math.max(at - deps.clock.now(), 0), LONGEST_SLEEP_MS);
+    const cancel = deps.clock.after(ms, () => {
+      timer = undefined;
+      wake();
+    });
+    timer = { at, cancel };
+  };
+
+  /** One pass over what is due. Domains whose destination has no slot are left out of the next question. */
+  const pass = async (): Promise<void> => {
+    const except = new Set<string>();
+    starved = false;
+    while (!stopped && active < MOST_ATTEMPTS) {
+      const now = deps.clock.now();
+      const due = await deps.queue.dueDomains(now, except, 50);
+      if (due.length === 0) {
+        const next = await deps.queue.nextDue(now);
+        sleepUntil(next ?? now + LONGEST_SLEEP_MS);
+        return;
+      }
+      for (const domain of due) {
+        except.add(domain);
+        await claimFor(domain, now);
+      }
+    }
+    starved = true;
+  };
+  const claimFor = async (domain: string, now: number): Promise<void> => {
+    const [key, place] = destination(domain);
+    const slots = free(place);
+    if (slots <= 0 || place.backlog.length > 0) {
+      starved ||= place.closedUntil <= now;
+      if (place.closedUntil > now) sleepUntil(place.closedUntil);
+      return;
+    }
+    const claimed = await deps.queue.claim(domain, now, CLAIM_BATCH);
+    starved ||= claimed.length === CLAIM_BATCH;
+    for (const delivery of claimed) {
+      if (free(place) > 0) {
+        take(place);
+        start(key, place, delivery);
+      } else place.backlog.push(delivery);
+    }
+  };
+  const pump = async (): Promise<void> => {
+    pumping = true;
+    do {
+      again = false;
+      try {
+        await pass();
+      } catch (error) {
+        deps.onError(error);
+        sleepUntil(deps.clock.now() + 1_000);
+      }
+    } while (again && !stopped);
+    pumping = false;
+  };
+  const wake = (): void => {
+    again = true;
+    if (!pumping && !stopped) void pump();
+  };
+
+  return {
+    reserve: (domain) => {
+      const [, place] = destination(domain);
+      if (free(place) <= 0 || place.backlog.length > 0) {
+        if (place.closedUntil <= deps.clock.now()) starved = true;
+        return false;
+      }
+      take(place);
+      return true;
+    },
+    giveBack: (domain) => release(...destination(domain)),
+    submit: (delivery) => start(...destination(delivery.domain), delivery),
+    wake,
+    reopen: (domain) => {
+      const places = domain === undefined ? [...destinations.values()] : [destination(domain)[1]];
+      for (const place of places) place.closedUntil = 0;
+      wake();
+    },
+    stop: async () => {
+      stopped = true;
+      timer?.cancel();
+      await Promise.all(running);
+    },
+  };
+}
