@@ -24,12 +24,16 @@ export interface DispatcherDeps {
   readonly onError: (error: unknown) => void;
 }
 
-export interface Dispatcher {
-  /** Takes a slot for a fresh delivery; false: store it as waiting. Follow a true with `submit` or `giveBack`. */
-  readonly reserve: (domain: string) => boolean;
-  readonly giveBack: (domain: string) => void;
-  /** Tries a delivery whose slot is reserved and whose lease is ours. */
+/** The right to one attempt. Use exactly one of the two. */
+export interface Slot {
+  /** Tries a delivery whose lease is ours. */
   readonly submit: (delivery: Delivery) => void;
+  readonly giveBack: () => void;
+}
+
+export interface Dispatcher {
+  /** Takes a slot for a fresh delivery to this domain; undefined: none is free, store it as waiting. */
+  readonly reserve: (domain: string) => Slot | undefined;
   /** Looks for due mail now. */
   readonly wake: () => void;
   /** Opens closed destinations, all or those a person named, and looks for due mail. */
@@ -174,16 +178,14 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
 
   return {
     reserve: (domain) => {
-      const [, place] = destination(domain);
+      const [key, place] = destination(domain);
       if (free(place) <= 0 || place.backlog.length > 0) {
-        if (place.closedUntil <= deps.clock.now()) starved = true;
-        return false;
+        starved ||= place.closedUntil <= deps.clock.now();
+        return undefined;
       }
       take(place);
-      return true;
+      return { submit: (delivery) => start(key, place, delivery), giveBack: () => release(key, place) };
     },
-    giveBack: (domain) => release(...destination(domain)),
-    submit: (delivery) => start(...destination(delivery.domain), delivery),
     wake,
     reopen: (domain) => {
       const places = domain === undefined ? [...destinations.values()] : [destination(domain)[1]];
