@@ -4,15 +4,7 @@
  */
 
 /** Postfix's level names; `none` exists for next_hop_tls and exceptions only. */
-export type TlsLevel =
-  | "none"
-  | "may"
-  | "encrypt"
-  | "authenticated"
-  | "dane-only"
-  | "verify"
-  | "secure"
-  | "fingerprint";
+export type TlsLevel = "none" | "may" | "encrypt" | "authenticated" | "dane-only" | "verify" | "secure" | "fingerprint";
 
 export type TlsVersion = "TLSv1" | "TLSv1.1" | "TLSv1.2" | "TLSv1.3";
 
