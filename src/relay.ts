@@ -16,6 +16,8 @@ export interface Host {
   readonly address: string;
   readonly port: number;
   readonly route: "mx" | "next-hop";
+  /** `name` comes from an MX look-up, at the recipient's domain or at a next_hop domain. */
+  readonly learnedFromMx: boolean;
   /** The name written in next_hop, if any. */
   readonly nextHopName?: string;
   readonly implicitTls: boolean;
@@ -88,6 +90,7 @@ async function tryHost<S extends object, V>(
   const target = {
     host: host.name,
     route: host.route,
+    learnedFromMx: host.learnedFromMx,
     recipientDomain: delivery.domain,
     ...(host.nextHopName !== undefined && { nextHopName: host.nextHopName }),
   };

@@ -50,8 +50,9 @@ function inForce(exceptions: readonly OutboundPolicy[], now: number): OutboundPo
 export interface Target {
   /** The name connected to: from MX, or from next_hop. */
   readonly host: string;
-  /** mx: `host` was learned from DNS, which is not authenticated here. */
   readonly route: "mx" | "next-hop";
+  /** `host` was learned from an MX look-up, which is not authenticated here. */
+  readonly learnedFromMx: boolean;
   /** The name written in next_hop; absent for plain MX routing and for address literals. */
   readonly nextHopName?: string;
   /** A-label; absent for an address literal. */
@@ -95,7 +96,7 @@ function namesOf(entry: MatchEntry, tls: TlsPolicy, target: Target): NamePattern
   if (typeof entry !== "string") return [entry];
   if (entry === "hostname") {
     // At `secure` a name from an insecure MX look-up proves nothing (Postfix TLS_README, secure).
-    return tls.level === "secure" && target.route === "mx" ? [] : [{ host: target.host }];
+    return tls.level === "secure" && target.learnedFromMx ? [] : [{ host: target.host }];
   }
   const nextHop = target.route === "next-hop" ? target.nextHopName : target.recipientDomain;
   if (nextHop === undefined) return [];
