@@ -18,6 +18,7 @@ const LABEL = /^(?!-)[a-z0-9_-]{1,63}(?<!-)$/;
 export function parseDomainName(text: string): DomainName | undefined {
   const trimmed = text.endsWith(".") ? text.slice(0, -1) : text;
   if (trimmed.length === 0 || trimmed.length > 1024) return undefined;
+  if (/[\x00-\x20\x7f-\x9f]/.test(trimmed)) return undefined; // domainToASCII drops tabs and line ends silently
   const plain = /^[\x21-\x7e]+$/.test(trimmed);
   // Plain ASCII without xn-- labels needs no mapping, and must not be rewritten into an address.
   const ascii = plain && !/(^|\.)xn--/i.test(trimmed) ? trimmed.toLowerCase() : domainToASCII(trimmed);
