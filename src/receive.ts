@@ -20,6 +20,8 @@ export interface Transaction {
   readonly envelope: Envelope;
   readonly client: Client;
   readonly listener: string;
+  /** Our id of the session it arrives on. */
+  readonly session: string;
   /** The whole header block, empty line included. */
   readonly header: Buffer;
   /** Ends normally only after CRLF.CRLF; throws when the content is refused or the client is gone. */
@@ -54,7 +56,7 @@ export function createReceive(deps: ReceiveDeps): (transaction: Transaction) => 
       const { body, kept } = await spool(deps, id, transaction.body);
       const facts = factsOf(transaction, { id, at, size: header.length + body.length });
       const groups = groupByDestination(deps, facts);
-      await store(deps, { facts, header, body, kept, groups });
+      await store(deps, { facts, session: transaction.session, header, body, kept, groups });
       return reply(250, "0.0", `${id} queued`);
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
@@ -135,7 +137,14 @@ function groupByDestination(deps: ReceiveDeps, facts: MessageFacts): Group[] {
 
 async function store(
   deps: ReceiveDeps,
-  message: { facts: MessageFacts; header: Buffer; body: SealedBody; kept: Buffer | undefined; groups: Group[] },
+  message: {
+    facts: MessageFacts;
+    session: string;
+    header: Buffer;
+    body: SealedBody;
+    kept: Buffer | undefined;
+    groups: Group[];
+  },
 ): Promise<void> {
   const { facts, header, body, kept, groups } = message;
   const fresh: { slot: Slot; delivery: Delivery }[] = [];
@@ -155,17 +164,18 @@ async function store(
     for (const { slot } of fresh) slot.giveBack();
     throw error;
   }
-  announce(deps, facts, groups);
+  announce(deps, message.session, facts, groups);
   if (kept !== undefined && fresh.length > 0) deps.remember(facts.id, { header, body: kept }, fresh.length);
   for (const { slot, delivery } of fresh) slot.submit(delivery);
 }
 
-function announce(deps: ReceiveDeps, facts: MessageFacts, groups: readonly Group[]): void {
+function announce(deps: ReceiveDeps, session: string, facts: MessageFacts, groups: readonly Group[]): void {
   const { envelope } = facts;
   const partners = [...new Set(groups.flatMap(({ partner }) => (partner === null ? [] : [partner])))];
   deps.emit("message.accepted", {
     queueId: facts.id,
     messageId: facts.messageId,
+    session,
     listener: facts.listener,
     client: facts.client,
     sender: formatReversePath(envelope.reversePath),

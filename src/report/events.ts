@@ -1,13 +1,106 @@
-/** The closed map of events to their fields: one event, one call. */
+/**
+ * The closed map of events to their fields (contract section 8): one event, one call. Every line also carries
+ * time, level, event, msg, gateway and worker, which the log adds. Content is never a field.
+ */
 import type { Client } from "../mail/delivery.ts";
+import type { PeerReply, Reason } from "../mail/outcome.ts";
+
+/** `{queueId, messageId …}` of a message as far as known. */
+export interface MessageFields {
+  readonly queueId: string;
+  readonly messageId: string | undefined;
+  readonly sender: string;
+}
+
+export interface MxFields {
+  readonly host: string;
+  readonly address: string;
+  readonly port: number;
+  readonly localAddress: string | undefined;
+}
+
+export interface PeerFields {
+  readonly subject: string;
+  readonly names: readonly string[];
+  readonly issuer: string;
+  /** ISO 8601 */
+  readonly notAfter: string;
+  readonly keyType: string;
+  readonly keyBits: number | undefined;
+  readonly sha256: string;
+  readonly spkiSha256: string;
+}
+
+export interface TlsFields {
+  /** A level of the contract. */
+  readonly demanded: string;
+  readonly demandedBy: readonly ("partner" | "default" | "exception" | "rule" | "message" | "dane" | "mta-sts")[];
+  readonly result: "none" | "encrypted" | "trusted" | "authenticated";
+  /** DSK Orientierungshilfe */
+  readonly assurance: "none" | "mandatory" | "qualified";
+  readonly version: string | undefined;
+  readonly cipher: string | undefined;
+  readonly group: string | undefined;
+  readonly profile: string | undefined;
+  readonly sni: string | undefined;
+  readonly authenticatedBy: "dane-ee" | "dane-ta" | "pkix" | "private-ca" | "fingerprint" | undefined;
+  /** The name or pin that matched. */
+  readonly matched: string | undefined;
+  readonly peer: PeerFields | undefined;
+  readonly reused: boolean | undefined;
+}
+
+export interface DeliveryFields extends MessageFields {
+  readonly recipients: readonly string[];
+  readonly domain: string;
+  readonly partner: string | null;
+  readonly direction: "outbound";
+  /** 1 for the first. */
+  readonly attempt: number;
+  readonly outcome: "delivered" | "deferred" | "failed";
+  readonly route: "mx" | "next-hop";
+  readonly mode: "enforce";
+  readonly exception: { readonly approvedBy: string; readonly reason: string; readonly until: string } | undefined;
+  readonly rules: readonly string[];
+  readonly mx: MxFields | undefined;
+  readonly tls: TlsFields | undefined;
+  readonly reason: Reason | undefined;
+  readonly smtp: PeerReply | undefined;
+  readonly detail: string | undefined;
+  readonly bytes: number;
+  readonly durationMs: number;
+  /** Since acceptance. */
+  readonly delayMs: number;
+  /** ISO 8601 */
+  readonly nextAttempt: string | undefined;
+  /** ISO 8601 */
+  readonly expires: string;
+  /** Of the policy that judged this attempt. */
+  readonly generation: number;
+}
 
 export interface Events {
-  readonly "message.accepted": {
-    readonly queueId: string;
-    readonly messageId: string | undefined;
+  readonly "gateway.started": { readonly version: string; readonly config: string; readonly pid: number };
+  readonly "gateway.ready": {
+    readonly listeners: readonly {
+      readonly name: string;
+      readonly direction: string;
+      readonly address: string;
+      readonly port: number;
+    }[];
+    readonly admin: { readonly address: string; readonly port: number };
+  };
+  readonly "gateway.stopped": { readonly reason: string };
+  readonly "config.reloaded": { readonly generation: number; readonly files: number };
+  readonly "config.refused": { readonly problems: readonly string[] };
+  readonly "session.refused": SessionFields & { readonly code: number; readonly reason: string };
+  readonly "auth.failed": SessionFields & { readonly user: string | undefined; readonly reason: string };
+  readonly "tls.failed": SessionFields & { readonly reason: string; readonly detail: string };
+  readonly "limit.hit": SessionFields & { readonly limit: string; readonly value: number };
+  readonly "message.accepted": MessageFields & {
+    readonly session: string;
     readonly listener: string;
     readonly client: Client;
-    readonly sender: string;
     readonly fromDomain: string | undefined;
     readonly recipients: readonly string[];
     readonly size: number;
@@ -15,7 +108,61 @@ export interface Events {
     readonly rules: readonly string[];
     readonly requireTls: boolean;
   };
+  readonly "message.refused": SessionFields & {
+    readonly stage: "connect" | "mail" | "rcpt" | "data";
+    readonly code: number;
+    readonly enhancedCode: string;
+    readonly reason: string;
+    readonly sender: string | undefined;
+    readonly recipients: readonly string[];
+    readonly client: Client | undefined;
+  };
+  readonly delivery: DeliveryFields;
+  readonly "message.finished": {
+    readonly queueId: string;
+    readonly outcome: readonly { readonly recipient: string; readonly end: string }[];
+    readonly shredded: boolean;
+  };
+  readonly "notice.queued": {
+    readonly queueId: string;
+    readonly about: string;
+    readonly kind: "failure";
+    readonly recipient: string;
+    readonly status: readonly string[];
+  };
+  readonly "queue.action": {
+    readonly action: "retry" | "remove";
+    readonly matched: number;
+    readonly reason: string | undefined;
+    readonly filter: Readonly<Record<string, string>>;
+  };
+  readonly "admin.action": { readonly action: string; readonly address: string; readonly detail: string };
+  readonly "admin.denied": { readonly address: string; readonly path: string; readonly reason: string };
+  readonly "exception.ended": { readonly partner: string | null; readonly approvedBy: string; readonly reason: string };
+  readonly "exception.started": {
+    readonly partner: string | null;
+    readonly approvedBy: string;
+    readonly reason: string;
+    readonly until: string;
+  };
+  readonly alarm: {
+    readonly code: string;
+    readonly partner: string | null;
+    readonly state: "raised" | "cleared";
+    readonly since: string;
+    readonly until: string | undefined;
+    readonly remedy: string;
+  };
   readonly error: { readonly kind: string; readonly detail: string };
+}
+
+/** Of a session with a client of ours, whatever became of it. */
+export interface SessionFields {
+  /** Our random id of the session. */
+  readonly session: string;
+  readonly listener: string;
+  readonly address: string;
+  readonly port: number;
 }
 
 export type Emit = <K extends keyof Events>(event: K, fields: Events[K]) => void;

@@ -1,0 +1,45 @@
+/**
+ * One validated snapshot of every configuration file: all that the other rooms are told.
+ * Each room owns the type of what it needs; this file only puts them together.
+ */
+import type { AcceptSettings } from "../accept/settings.ts";
+import type { AdminSettings } from "../admin/settings.ts";
+import type { DeliverySettings, DnsSettings } from "../connect/settings.ts";
+import type { Policy } from "../decide/policy.ts";
+import type { LogSettings } from "../report/settings.ts";
+import type { RetrySchedule } from "../schedule/retry-schedule.ts";
+import type { StoreSettings } from "../store/settings.ts";
+
+export interface Settings {
+  /** Absolute path of sealpost.yaml. */
+  readonly file: string;
+  /** Every file that was read, absolute: certificates and keys are watched for changes. */
+  readonly files: readonly string[];
+  readonly hostname: string;
+  /** Address that notices name. */
+  readonly postmaster: string;
+  readonly dataDir: string;
+  readonly accept: AcceptSettings;
+  readonly dns: DnsSettings;
+  readonly delivery: DeliverySettings;
+  readonly store: StoreSettings;
+  readonly schedule: RetrySchedule;
+  readonly concurrencyPerDestination: number;
+  readonly noticeLanguage: "auto" | "de" | "en";
+  readonly policy: Policy;
+  readonly log: LogSettings;
+  readonly admin: AdminSettings;
+}
+
+/** One thing wrong in the configuration: where, what, and what to write instead. Line and column count from 1. */
+export interface Problem {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+export type Loaded =
+  | { readonly ok: true; readonly settings: Settings }
+  | { readonly ok: false; readonly problems: readonly Problem[] };
