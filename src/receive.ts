@@ -2,11 +2,12 @@
  * SPINE 1: a message comes in. accept → decide → transform → store.
  * The answer is 250 only after the queue has it on stable storage; it must never be given earlier.
  */
-import type { Client, Delivery, MessageFacts } from "./mail/delivery.ts";
-import type { Envelope, Recipient } from "./mail/envelope.ts";
+import type { Delivery, MessageFacts } from "./mail/delivery.ts";
+import type { Recipient } from "./mail/envelope.ts";
 import { fromDomain, messageIdOf } from "./mail/header-field.ts";
 import { formatDomain, formatMailbox, formatReversePath } from "./mail/mailbox.ts";
 import { reply, type SmtpReply } from "./mail/smtp-reply.ts";
+import type { Transaction } from "./mail/transaction.ts";
 import type { DecideOutbound } from "./decide/decide.ts";
 import type { Emit } from "./report/events.ts";
 import type { Clock } from "./runtime/clock.ts";
@@ -14,19 +15,6 @@ import type { Random } from "./runtime/random.ts";
 import type { Dispatcher, Slot } from "./schedule/dispatcher.ts";
 import { type NewDelivery, type QueueStore, type SealedBody, StoreError } from "./store/queue.ts";
 import { receivedField } from "./transform/received.ts";
-
-/** A transaction whose header is complete and whose body is still arriving; accept/ makes it. */
-export interface Transaction {
-  readonly envelope: Envelope;
-  readonly client: Client;
-  readonly listener: string;
-  /** Our id of the session it arrives on. */
-  readonly session: string;
-  /** The whole header block, empty line included. */
-  readonly header: Buffer;
-  /** Ends normally only after CRLF.CRLF; throws when the content is refused or the client is gone. */
-  readonly body: AsyncIterable<Buffer>;
-}
 
 export interface ReceiveDeps {
   readonly clock: Clock;

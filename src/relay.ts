@@ -7,22 +7,9 @@ import { requirementOf, tlsUse } from "./decide/decide.ts";
 import type { NextHop, OutboundPolicy } from "./decide/policy.ts";
 import type { Delivery } from "./mail/delivery.ts";
 import type { Recipient } from "./mail/envelope.ts";
+import type { Host } from "./mail/host.ts";
 import { type Outcome, problem, type Problem } from "./mail/outcome.ts";
 import type { TlsRequirement } from "./mail/tls-requirement.ts";
-
-/** A host to try: one address of one name, in order of preference. */
-export interface Host {
-  readonly name: string;
-  readonly address: string;
-  readonly port: number;
-  readonly route: "mx" | "next-hop";
-  /** `name` comes from an MX look-up, at the recipient's domain or at a next_hop domain. */
-  readonly learnedFromMx: boolean;
-  /** The name written in next_hop, if any. */
-  readonly nextHopName?: string;
-  readonly implicitTls: boolean;
-  readonly auth?: { readonly user: string; readonly password: string };
-}
 
 /** How a session is opened; whether it may carry mail is decided afterwards. */
 export interface Handshake {
