@@ -1,100 +1,70 @@
 /**
- * SPINE 2: a delivery goes out. schedule → connect → verify → deliver → report, and notify when it ends badly.
- * Every ending is a value. Nothing is sent to a session that `admit` has not let through; unknown waits.
+ * SPINE 2: a delivery goes out. split → attempt (connect → verify → deliver) → report → settle → notify → complete.
+ * An accepted recipient reaches exactly one end; outcomes and the notices they cause are stored in one transaction.
  */
+import { attempt, forAll, type Steps, type Trial } from "./attempt.ts";
 import type { DecideOutbound } from "./decide/decide.ts";
-import { requirementOf, tlsUse } from "./decide/decide.ts";
-import type { NextHop, OutboundPolicy } from "./decide/policy.ts";
+import type { OutboundPolicy } from "./decide/policy.ts";
 import type { Delivery } from "./mail/delivery.ts";
 import type { Recipient } from "./mail/envelope.ts";
-import type { Host } from "./mail/host.ts";
-import { type Outcome, problem, type Problem } from "./mail/outcome.ts";
-import type { TlsRequirement } from "./mail/tls-requirement.ts";
+import { type Outcome, problem } from "./mail/outcome.ts";
+import type { Emit } from "./report/events.ts";
+import type { Clock } from "./runtime/clock.ts";
+import type { Random } from "./runtime/random.ts";
+import type { AttemptReport } from "./schedule/dispatcher.ts";
+import type { RetrySchedule } from "./schedule/retry-schedule.ts";
+import { type EndedBadly, settle, type Settlement } from "./schedule/settle.ts";
+import { type Completion, type FinishedMessage, type NewMessage, type QueueStore, StoreError } from "./store/queue.ts";
 
-/** How a session is opened; whether it may carry mail is decided afterwards. */
-export interface Handshake {
-  readonly use: "never" | "if-offered" | "required";
-  readonly policy: OutboundPolicy["tls"];
+/** One attempt of recipients under one policy, as it is reported. */
+export interface Attempted {
+  readonly delivery: Delivery;
+  readonly outbound: OutboundPolicy;
+  readonly trial: Trial;
+  /** Monotonic ms that it took. */
+  readonly durationMs: number;
+  /** Epoch ms of the next attempt of those that wait. */
+  readonly nextAttemptAt: number | undefined;
 }
 
-export interface Trial<Admitted> {
-  readonly outcomes: ReadonlyMap<number, Outcome>;
-  /** What the session that decided looked like; absent when none did. */
-  readonly session?: Admitted;
+export interface RelayDeps<V> {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly steps: Steps<V>;
+  readonly queue: Pick<QueueStore, "complete" | "park">;
+  /** The policy of now. */
+  readonly policy: () => { readonly outbound: DecideOutbound; readonly schedule: RetrySchedule };
+  /** The notices that endings cause, sealed and ready to be stored with them. */
+  readonly notices: (delivery: Delivery, badly: readonly EndedBadly[]) => Promise<readonly NewMessage[]>;
+  readonly reportAttempt: (attempted: Attempted) => void;
+  /** After the endings are stored: content kept in memory can go, notices are due. */
+  readonly completed: (
+    delivery: Delivery,
+    finished: readonly FinishedMessage[],
+    notices: readonly NewMessage[],
+  ) => void;
+  readonly emit: Emit;
+  /** Aborts when the gateway stops: an attempt that did not end well is then not counted. */
+  readonly stopping: AbortSignal;
 }
 
-/** The effects of one attempt; `S` is a plain session, `V` one that was admitted for this delivery. */
-export interface Steps<S, V> {
-  readonly resolve: (hop: NextHop, domain: string) => Promise<readonly Host[] | Problem<"deferred" | "failed">>;
-  readonly connect: (host: Host, handshake: Handshake) => Promise<S | Problem<"deferred">>;
-  readonly admit: (session: S, requirement: TlsRequirement, deliveryId: string) => V | Problem<"deferred">;
-  readonly deliver: (session: V, delivery: Delivery) => Promise<ReadonlyMap<number, Outcome>>;
-  /** Closes a session that was not admitted. */
-  readonly close: (session: S) => void;
-}
-
-/** Addresses tried in one attempt: bounds how long a dead destination holds its slot. */
-const MOST_HOSTS = 6;
-
-/** Tries the next hops in order until one session has decided about the recipients. */
-export async function attempt<S extends object, V>(
-  delivery: Delivery,
-  outbound: OutboundPolicy,
-  steps: Steps<S, V>,
-): Promise<Trial<V>> {
-  if (!outbound.permitted) {
-    return {
-      outcomes: forAll(delivery, problem("failed", "smtp-5xx", "Mail to this destination is not permitted here")),
-    };
-  }
-  let last: Problem<"deferred" | "failed"> | undefined;
-  let tried = 0;
-  for (const hop of outbound.nextHop) {
-    const hosts = await steps.resolve(hop, delivery.domain);
-    if (!Array.isArray(hosts)) {
-      last = worse(last, hosts as Problem<"deferred" | "failed">);
-      continue;
+/** Tries one delivery whose lease is ours, and stores how it ended. Rejects only when that could not be stored. */
+export function createRelay<V>(deps: RelayDeps<V>): (delivery: Delivery) => Promise<AttemptReport> {
+  return async (delivery) => {
+    const attempts: Omit<Attempted, "nextAttemptAt">[] = [];
+    for (const part of splitByPolicy(delivery, deps.policy().outbound, deps.clock.now())) {
+      const startedAt = deps.clock.monotonic();
+      const trial = await tryPart(deps, part);
+      if (trial instanceof StoreError) return park(deps, delivery, trial);
+      attempts.push({ ...part, trial, durationMs: deps.clock.monotonic() - startedAt });
     }
-    for (const host of hosts as readonly Host[]) {
-      if (tried++ >= MOST_HOSTS) break;
-      const result = await tryHost(delivery, outbound, host, steps);
-      if ("outcomes" in result) return result;
-      last = worse(last, result);
-    }
-  }
-  return {
-    outcomes: forAll(delivery, last ?? problem("deferred", "host-not-found", "No host to deliver to was found")),
+    const outcomes = new Map(attempts.flatMap(({ trial }) => [...trial.outcomes]));
+    const at = { now: deps.clock.now(), fraction: deps.random.fraction() };
+    const settled = settle(delivery, outcomes, deps.policy().schedule, at);
+    for (const attempted of attempts) deps.reportAttempt({ ...attempted, nextAttemptAt: settled.next?.at });
+    await end(deps, delivery, settled);
+    return settled.report;
   };
-}
-
-async function tryHost<S extends object, V>(
-  delivery: Delivery,
-  outbound: OutboundPolicy,
-  host: Host,
-  steps: Steps<S, V>,
-): Promise<Trial<V> | Problem<"deferred">> {
-  const { tls } = outbound;
-  const target = {
-    host: host.name,
-    route: host.route,
-    learnedFromMx: host.learnedFromMx,
-    recipientDomain: delivery.domain,
-    ...(host.nextHopName !== undefined && { nextHopName: host.nextHopName }),
-  };
-  const requirement = requirementOf(tls, target);
-  const use = tlsUse(tls);
-  let session = await steps.connect(host, { use, policy: tls });
-  if (isProblem(session) && use === "if-offered" && delivery.attempts > 0 && isHandshakeFailure(session)) {
-    // Level may: one failed handshake, a retry, and only then plain text (RFC 7435 §3).
-    session = await steps.connect(host, { use: "never", policy: tls });
-  }
-  if (isProblem(session)) return session;
-  const admitted = steps.admit(session, requirement, delivery.id);
-  if (isProblem(admitted)) {
-    steps.close(session);
-    return admitted;
-  }
-  return { outcomes: await steps.deliver(admitted, delivery), session: admitted };
 }
 
 /** Recipients whose policy a reload has made differ are tried apart; positions stay theirs. */
@@ -111,30 +81,78 @@ export function splitByPolicy(
   return [...parts].map(([outbound, recipients]) => ({ outbound, delivery: { ...delivery, recipients } }));
 }
 
-function forAll(delivery: Delivery, outcome: Outcome): ReadonlyMap<number, Outcome> {
-  return new Map(delivery.recipients.map(({ position }) => [position, outcome]));
+/** The one edge where a defect or a failing store becomes a value; damaged content is told apart. */
+async function tryPart<V>(
+  deps: RelayDeps<V>,
+  part: { delivery: Delivery; outbound: OutboundPolicy },
+): Promise<Trial | StoreError> {
+  try {
+    return await attempt(part.delivery, part.outbound, deps.steps);
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === "damaged") return error;
+    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+    deps.emit("error", { kind: "attempt", detail });
+    const waits: Outcome = problem("deferred", "internal-error", "The attempt failed inside the gateway");
+    return { outcomes: forAll(part.delivery, waits) };
+  }
 }
 
-function isProblem(value: unknown): value is Problem<"deferred"> {
-  return typeof value === "object" && value !== null && "kind" in value && "reason" in value && "status" in value;
+async function park<V>(deps: RelayDeps<V>, delivery: Delivery, error: StoreError): Promise<AttemptReport> {
+  await deps.queue.park(delivery.id, error.message);
+  const { now } = deps.clock;
+  deps.emit("alarm", {
+    code: "content-damaged",
+    partner: null,
+    state: "raised",
+    since: new Date(now()).toISOString(),
+    until: undefined,
+    remedy: `Message ${delivery.message.id} fails authentication and is parked: restore data_dir from backup, or remove it`,
+  });
+  return {};
 }
 
-const HANDSHAKE: readonly string[] = ["validation-failure", "tls-parameters-too-weak", "client-certificate-demanded"];
-
-function isHandshakeFailure({ reason }: Problem<"deferred">): boolean {
-  return HANDSHAKE.includes(reason);
+/** Storing an ending is tried until it works: forgetting it would deliver the message again. */
+async function end<V>(deps: RelayDeps<V>, delivery: Delivery, settled: Settlement): Promise<void> {
+  for (;;) {
+    try {
+      const completion = await completionOf(deps, delivery, settled);
+      const finished = await deps.queue.complete(completion);
+      return deps.completed(delivery, finished, completion.notices);
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      deps.emit("error", { kind: `store-${error.kind}`, detail: error.message });
+      if (deps.stopping.aborted) throw error; // the lease is void at the next start
+      await deps.clock.sleep(STORE_PAUSE_MS, deps.stopping);
+    }
+  }
 }
 
-/** What is told of several hosts' problems: one that waits before one that ends, TLS before the network. */
-function worse(
-  a: Problem<"deferred" | "failed"> | undefined,
-  b: Problem<"deferred" | "failed">,
-): Problem<"deferred" | "failed"> {
-  if (a === undefined) return b;
-  if (a.kind !== b.kind) return a.kind === "deferred" ? a : b;
-  return isNetwork(a) && !isNetwork(b) ? b : a;
-}
+const STORE_PAUSE_MS = 1_000;
+const DEFECT_PAUSE_MS = 15 * 60_000;
 
-function isNetwork({ reason }: Problem<"deferred" | "failed">): boolean {
-  return reason === "connection-failed" || reason === "connection-lost" || reason === "dns-failed";
+async function completionOf<V>(deps: RelayDeps<V>, delivery: Delivery, settled: Settlement): Promise<Completion> {
+  const { ended, next, badly } = settled;
+  const counts = !deps.stopping.aborted || ended.length > 0;
+  const deliveryId = delivery.id;
+  try {
+    const notices = badly.length === 0 ? [] : await deps.notices(delivery, badly);
+    return { deliveryId, ended, ...(next && { next }), counts, notices };
+  } catch (error) {
+    if (error instanceof StoreError) throw error;
+    // No recipient may end badly without its notice: they wait until the defect is mended.
+    deps.emit("error", {
+      kind: "notice",
+      detail: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
+    const spared = new Set(badly.map(({ recipient }) => recipient.position));
+    const at = next?.at ?? deps.clock.now() + DEFECT_PAUSE_MS;
+    const waits = { at, reason: "internal-error", detail: "The failure notice could not be made" } as const;
+    return {
+      deliveryId,
+      ended: ended.filter(({ position }) => !spared.has(position)),
+      next: waits,
+      counts,
+      notices: [],
+    };
+  }
 }

@@ -38,6 +38,8 @@ export interface Problem<Kind extends "deferred" | "failed"> {
   /** RFC 3463 status for notices: TLS 4.7.5, DNS 4.4.3, connection 4.4.1 … */
   readonly status: string;
   readonly smtp?: PeerReply;
+  /** The session broke after the final dot: the peer may have the message, so no other host is tried at once. */
+  readonly mayBeDelivered?: true;
 }
 
 const STATUS: Partial<Record<Reason, string>> = {
