@@ -1,0 +1,113 @@
+import { describe, expect, it } from "vitest";
+import { attempt } from "../../../src/attempt.ts";
+import { type Outcome, problem } from "../../../src/mail/outcome.ts";
+import { outbound, tls } from "../decide/policies.ts";
+import { delivered, delivery, host, scripted, session } from "./fixtures.ts";
+
+const refused = problem("deferred", "connection-failed", "no answer");
+const untrusted = problem("deferred", "certificate-not-trusted", "its certificate is not trusted");
+const garbage = problem("deferred", "validation-failure", "the handshake failed");
+const lost = problem("deferred", "connection-lost", "the connection was lost");
+const all = (outcome: Outcome) =>
+  new Map<number, Outcome>([
+    [0, outcome],
+    [1, outcome],
+  ]);
+const first = (outcomes: ReadonlyMap<number, Outcome>) => outcomes.get(0);
+
+describe("one attempt", () => {
+  it("No MAIL FROM on a session that was not admitted", async () => {
+    const { steps, diary } = scripted({
+      hosts: [host("mx1"), host("mx2")],
+      connect: ({ name }) => session(name),
+      refuse: (open) => (open.host === "mx1" ? untrusted : undefined),
+    });
+    const trial = await attempt(delivery(), outbound(), steps);
+    expect(diary).toEqual([
+      "connect mx1 required",
+      "dismiss mx1",
+      "connect mx2 required",
+      "deliver mx2",
+      "release mx2",
+    ]);
+    expect(first(trial.outcomes)).toEqual(delivered);
+  });
+  it("tells the TLS problem, not the network one, when no host passes", async () => {
+    const { steps } = scripted({
+      hosts: [host("mx1"), host("mx2")],
+      connect: ({ name }) => (name === "mx1" ? session(name) : refused),
+      refuse: () => untrusted,
+    });
+    const trial = await attempt(delivery(), outbound(), steps);
+    expect(first(trial.outcomes)).toEqual(untrusted);
+    expect(trial.seen?.host.name).toBe("mx1");
+  });
+  it("waits when one next hop is unknown and another does not exist", async () => {
+    const { steps } = scripted({
+      hosts: problem("failed", "no-such-domain", "no such domain"),
+      connect: () => refused,
+    });
+    const unknown = problem("deferred", "dns-failed", "no answer");
+    let asked = 0;
+    const either = {
+      ...steps,
+      resolve: () => Promise.resolve(asked++ === 0 ? unknown : problem("failed", "null-mx", "x")),
+    };
+    const two = outbound({
+      nextHop: [
+        { kind: "mx-of", domain: "a.example" },
+        { kind: "mx-of", domain: "b.example" },
+      ],
+    });
+    expect(first((await attempt(delivery(), two, either)).outcomes)).toEqual(unknown);
+  });
+  it("asks again on a fresh session when a kept one was dead", async () => {
+    const { steps, diary } = scripted({
+      hosts: [host("mx1")],
+      connect: ({ name }, { fresh }) => session(name, !fresh),
+      deliver: (open) => all(open.reused ? lost : delivered),
+    });
+    expect(first((await attempt(delivery(), outbound(), steps)).outcomes)).toEqual(delivered);
+    expect(diary.filter((line) => line.startsWith("connect"))).toEqual([
+      "connect mx1 required",
+      "connect mx1 required fresh",
+    ]);
+  });
+  it("does not send at once again what the peer may have [RFC 5321 §4.2.5]", async () => {
+    const { steps, diary } = scripted({
+      hosts: [host("mx1"), host("mx2")],
+      connect: ({ name }) => session(name, true),
+      deliver: () => all({ ...lost, mayBeDelivered: true }),
+    });
+    await attempt(delivery(), outbound(), steps);
+    expect(diary.filter((line) => line.startsWith("deliver"))).toEqual(["deliver mx1"]);
+  });
+  it.each([
+    ["may", 0, false],
+    ["may", 1, true],
+    ["encrypt", 1, false],
+    ["secure", 1, false],
+  ] as const)(
+    "at level %s after %i attempts goes on in clear after a failed handshake: %s",
+    async (level, attempts, clear) => {
+      const { steps, diary } = scripted({
+        hosts: [host("mx1")],
+        connect: ({ name }, { use }) => (use === "never" ? session(name) : garbage),
+      });
+      await attempt(delivery({ attempts }), outbound({ tls: tls({ level }) }), steps);
+      expect(diary.includes("connect mx1 never fresh")).toBe(clear);
+    },
+  );
+  it("fails at once where relaying to the destination is not permitted", async () => {
+    const { steps, diary } = scripted({ hosts: [host("mx1")], connect: ({ name }) => session(name) });
+    const trial = await attempt(delivery(), outbound({ permitted: false }), steps);
+    expect(first(trial.outcomes)?.kind).toBe("failed");
+    expect(diary).toEqual([]);
+  });
+  it("tries a bounded number of addresses", async () => {
+    const hosts = Array.from({ length: 30 }, (_, index) => host(`mx${index}`));
+    const { steps, diary } = scripted({ hosts, connect: () => refused });
+    await attempt(delivery(), outbound(), steps);
+    expect(diary.length).toBe(6);
+  });
+});

@@ -1,0 +1,138 @@
+import { describe, expect, it } from "vitest";
+import type { Session } from "../../../src/mail/session.ts";
+import { problem } from "../../../src/mail/outcome.ts";
+import { type Attempted, createRelay, type RelayDeps, splitByPolicy } from "../../../src/relay.ts";
+import { type Completion, type NewMessage, StoreError } from "../../../src/store/queue.ts";
+import { outbound } from "../decide/policies.ts";
+import { delivered, delivery, host, type Script, scripted, session } from "./fixtures.ts";
+
+interface Case {
+  readonly script: Partial<Script>;
+  readonly over?: Partial<RelayDeps<Session>>;
+  /** Rejections of `complete` before it works. */
+  readonly broken?: number;
+}
+
+const everyone = outbound();
+
+function relay({ script, over, broken = 0 }: Case) {
+  const completions: Completion[] = [];
+  const attempts: Attempted[] = [];
+  const events: string[] = [];
+  const parked: string[] = [];
+  let failures = broken;
+  const { steps } = scripted({ hosts: [host("mx1")], connect: ({ name }) => session(name), ...script });
+  const run = createRelay<Session>({
+    clock: { now: () => 1_000_000, monotonic: () => 0, sleep: () => Promise.resolve(), after: () => () => undefined },
+    random: { bytes: (length) => Buffer.alloc(length), fraction: () => 0.5 },
+    steps,
+    queue: {
+      complete: (completion) => {
+        if (failures-- > 0) return Promise.reject(new StoreError("no-space", "full"));
+        completions.push(completion);
+        return Promise.resolve([]);
+      },
+      park: (id) => Promise.resolve(void parked.push(id)),
+    },
+    policy: () => ({ outbound: () => everyone, schedule: { retryMs: [60_000] } }),
+    notices: () => Promise.resolve([{ facts: { id: "notice" } } as NewMessage]),
+    reportAttempt: (attempted) => void attempts.push(attempted),
+    completed: () => undefined,
+    emit: (event) => void events.push(event),
+    stopping: new AbortController().signal,
+    ...over,
+  });
+  return { run, completions, attempts, events, parked };
+}
+
+const untrusted = problem("deferred", "certificate-not-trusted", "its certificate is not trusted");
+
+describe("relaying a delivery", () => {
+  it("Every accepted recipient reaches exactly one end", async () => {
+    const refused = problem("failed", "smtp-5xx", "no such user");
+    const { run, completions } = relay({
+      script: {
+        deliver: () =>
+          new Map([
+            [0, delivered],
+            [1, refused],
+          ]),
+      },
+    });
+    await run(delivery());
+    expect(completions[0]?.ended).toEqual([
+      { position: 0, end: "delivered" },
+      { position: 1, end: "failed" },
+    ]);
+    expect(completions[0]?.notices.length).toBe(1);
+    expect(completions[0]?.next).toBeUndefined();
+  });
+  it("A TLS problem never bounces before the schedule expires", async () => {
+    const { run, completions, attempts } = relay({ script: { refuse: () => untrusted } });
+    await run(delivery({ attempts: 9, expiresAt: 1_000_001 }));
+    expect(completions[0]).toMatchObject({ ended: [], notices: [], next: { reason: "certificate-not-trusted" } });
+    expect(attempts[0]?.nextAttemptAt).toBe(1_000_001);
+  });
+  it("and is told when it has", async () => {
+    const { run, completions } = relay({ script: { refuse: () => untrusted } });
+    await run(delivery({ attempts: 9, expiresAt: 1_000_000 }));
+    expect(completions[0]?.ended.map(({ end }) => end)).toEqual(["expired", "expired"]);
+    expect(completions[0]?.notices.length).toBe(1);
+  });
+  it("mail is never lost to a defect: it waits", async () => {
+    const { run, completions, events } = relay({
+      script: {
+        deliver: () => {
+          throw new TypeError("a defect");
+        },
+      },
+    });
+    await run(delivery());
+    expect(completions[0]).toMatchObject({ ended: [], next: { reason: "internal-error" } });
+    expect(events).toEqual(["error"]);
+  });
+  it("nobody ends badly without a notice: a defect in making it lets them wait", async () => {
+    const { run, completions } = relay({
+      script: { refuse: () => untrusted },
+      over: { notices: () => Promise.reject(new TypeError("a defect")) },
+    });
+    await run(delivery({ attempts: 9, expiresAt: 1_000_000 }));
+    expect(completions[0]).toMatchObject({ ended: [], notices: [], next: { reason: "internal-error" } });
+  });
+  it("an ending that cannot be stored is stored later, never forgotten", async () => {
+    const { run, completions } = relay({ script: {}, broken: 3 });
+    await run(delivery());
+    expect(completions.length).toBe(1);
+  });
+  it("damaged content is parked, and nothing of it counts as tried", async () => {
+    const { run, completions, parked, events } = relay({
+      script: {
+        deliver: () => {
+          throw new StoreError("damaged", "record 1 fails authentication");
+        },
+      },
+    });
+    await run(delivery());
+    expect(parked).toEqual([delivery().id]);
+    expect(completions).toEqual([]);
+    expect(events).toEqual(["alarm"]);
+  });
+  it("a shutdown in the middle of an attempt does not count it", async () => {
+    const stopping = AbortSignal.abort();
+    const lost = problem("deferred", "connection-lost", "closed by us");
+    const { run, completions } = relay({ script: { connect: () => lost }, over: { stopping } });
+    await run(delivery());
+    expect(completions[0]?.counts).toBe(false);
+  });
+});
+
+describe("recipients of one delivery", () => {
+  it("are tried apart once a reload has made their policies differ", () => {
+    const [mine, other] = [outbound(), outbound({ partner: "acme" })];
+    const parts = splitByPolicy(delivery(), ({ localPart }) => (localPart === "a" ? mine : other), 0);
+    expect(parts.map((part) => [part.outbound.partner, part.delivery.recipients.length])).toEqual([
+      [null, 1],
+      ["acme", 1],
+    ]);
+  });
+});
