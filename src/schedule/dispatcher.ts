@@ -3,19 +3,22 @@
  * A destination that is full or closed never costs another one its turn. Recovery never depends on new mail.
  */
 import type { Delivery } from "../mail/delivery.ts";
+import type { Reason } from "../mail/outcome.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { QueueStore } from "../store/queue.ts";
 
 /** What an attempt says of its destination: `closedUntil` (epoch ms) after a connection, TLS or DNS failure. */
 export interface AttemptReport {
   readonly closedUntil?: number;
+  /** Why, when it is closed. */
+  readonly closedBy?: { readonly reason: Reason; readonly detail: string };
   /** Epoch ms of the delivery's next attempt, when it waits. */
   readonly nextAttemptAt?: number;
 }
 
 export interface DispatcherDeps {
   readonly clock: Clock;
-  readonly queue: Pick<QueueStore, "dueDomains" | "claim" | "nextDue">;
+  readonly queue: Pick<QueueStore, "dueDomains" | "claim" | "nextDue" | "complete">;
   readonly attempt: (delivery: Delivery) => Promise<AttemptReport>;
   /** What slots and back-off are counted by, for a recipient domain, under the policy of now. */
   readonly destinationOf: (domain: string) => string;
@@ -51,9 +54,12 @@ const LONGEST_SLEEP_MS = 60_000;
 interface Destination {
   active: number;
   closedUntil: number;
+  closedBy: NonNullable<AttemptReport["closedBy"]>;
   /** Claimed, waiting for a slot. */
   readonly backlog: Delivery[];
 }
+
+const NEVER_CLOSED = { reason: "connection-failed", detail: "" } as const;
 
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const destinations = new Map<string, Destination>();
@@ -67,7 +73,12 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
 
   const destination = (domain: string): [string, Destination] => {
     const key = deps.destinationOf(domain);
-    const known = destinations.get(key) ?? { active: 0, closedUntil: 0, backlog: [] };
+    const known: Destination = destinations.get(key) ?? {
+      active: 0,
+      closedUntil: 0,
+      closedBy: NEVER_CLOSED,
+      backlog: [],
+    };
     destinations.set(key, known);
     return [key, known];
   };
@@ -82,14 +93,29 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const release = (key: string, place: Destination): void => {
     place.active -= 1;
     active -= 1;
-    const next = stopped ? undefined : place.backlog.shift();
-    if (next !== undefined) {
+    drain(key, place);
+    if (starved && place.backlog.length === 0) wake();
+  };
+  /** Starts what was claimed, as far as there are slots; a place with nothing to remember is forgotten. */
+  const drain = (key: string, place: Destination): void => {
+    if (place.closedUntil > deps.clock.now()) handBack(place);
+    while (free(place) > 0) {
+      const next = place.backlog.shift();
+      if (next === undefined) break;
       take(place);
       start(key, place, next);
-    } else if (place.active === 0 && place.closedUntil <= deps.clock.now()) {
-      destinations.delete(key);
     }
-    if (starved && place.backlog.length === 0) wake();
+    const idle = place.active === 0 && place.backlog.length === 0;
+    if (idle && place.closedUntil <= deps.clock.now()) destinations.delete(key);
+  };
+  /** What was claimed for a destination that has closed meanwhile waits in the queue, untried. */
+  const handBack = (place: Destination): void => {
+    const next = { at: place.closedUntil, ...place.closedBy };
+    for (const { id } of place.backlog.splice(0)) {
+      void deps.queue
+        .complete({ deliveryId: id, ended: [], next, counts: false, notices: [] })
+        .catch((error: unknown) => deps.onError(error));
+    }
   };
   const start = (key: string, place: Destination, delivery: Delivery): void => {
     const run = deps
@@ -107,6 +133,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       if (report.nextAttemptAt === undefined) place.closedUntil = 0;
     } else {
       place.closedUntil = Math.max(place.closedUntil, report.closedUntil);
+      place.closedBy = report.closedBy ?? place.closedBy;
       sleepUntil(place.closedUntil);
     }
     if (report.nextAttemptAt !== undefined) sleepUntil(report.nextAttemptAt);
@@ -126,6 +153,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const pass = async (): Promise<void> => {
     const except = new Set<string>();
     starved = false;
+    for (const [key, place] of destinations) drain(key, place);
     while (!stopped && active < MOST_ATTEMPTS) {
       const now = deps.clock.now();
       const due = await deps.queue.dueDomains(now, except, 50);
@@ -142,21 +170,17 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     starved = true;
   };
   const claimFor = async (domain: string, now: number): Promise<void> => {
-    const [key, place] = destination(domain);
-    const slots = free(place);
-    if (slots <= 0 || place.backlog.length > 0) {
-      starved ||= place.closedUntil <= now;
-      if (place.closedUntil > now) sleepUntil(place.closedUntil);
+    const [, asked] = destination(domain);
+    if (free(asked) <= 0 || asked.backlog.length > 0) {
+      starved ||= asked.closedUntil <= now;
+      if (asked.closedUntil > now) sleepUntil(asked.closedUntil);
       return;
     }
     const claimed = await deps.queue.claim(domain, now, CLAIM_BATCH);
     starved ||= claimed.length === CLAIM_BATCH;
-    for (const delivery of claimed) {
-      if (free(place) > 0) {
-        take(place);
-        start(key, place, delivery);
-      } else place.backlog.push(delivery);
-    }
+    const [key, place] = destination(domain); // the one asked may have gone idle meanwhile
+    place.backlog.push(...claimed);
+    drain(key, place);
   };
   const pump = async (): Promise<void> => {
     pumping = true;

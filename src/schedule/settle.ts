@@ -63,14 +63,17 @@ export function settle(
     }
   }
   const next = waits && typeof when === "number" ? { at: when, reason: waits.reason, detail: waits.detail } : undefined;
-  const closes = [...outcomes.values()].some((outcome) => outcome.kind === "deferred" && closesDestination(outcome));
+  const closedBy = [...outcomes.values()].find(closesDestination);
   return {
     ended,
     badly,
     ...(next && { next }),
     report: {
       ...(next && { nextAttemptAt: next.at }),
-      ...(closes && { closedUntil: at.now + retryDelay(schedule, 1, at.fraction) }),
+      ...(closedBy && {
+        closedUntil: at.now + retryDelay(schedule, 1, at.fraction),
+        closedBy: { reason: closedBy.reason, detail: closedBy.detail },
+      }),
     },
   };
 }
@@ -83,6 +86,6 @@ const MISSING: Problem<"deferred"> = {
   status: "4.3.0",
 };
 
-function closesDestination(problem: Problem<"deferred">): boolean {
-  return CLOSES.has(problem.reason) || problem.smtp?.code === 421;
+function closesDestination(outcome: Outcome): outcome is Problem<"deferred"> {
+  return outcome.kind === "deferred" && (CLOSES.has(outcome.reason) || outcome.smtp?.code === 421);
 }

@@ -1,0 +1,175 @@
+import { describe, expect, it } from "vitest";
+import type { Delivery } from "../../../src/mail/delivery.ts";
+import { type AttemptReport, createDispatcher } from "../../../src/schedule/dispatcher.ts";
+import type { Completion } from "../../../src/store/queue.ts";
+
+interface Row {
+  readonly id: string;
+  readonly domain: string;
+  at: number;
+  leased: boolean;
+}
+
+/** A queue of rows in memory, a clock that stands still, and attempts that end when the test says so. */
+function rig(rows: Row[], concurrency = 2) {
+  const clock = { now: 0, timers: [] as { at: number; run: () => void }[] };
+  const open = new Map<string, (report: AttemptReport) => void>();
+  const tried: string[] = [];
+  const errors: unknown[] = [];
+  let busy = 0;
+  const answer = async <T>(value: T): Promise<T> => {
+    busy += 1;
+    await Promise.resolve();
+    busy -= 1;
+    return value;
+  };
+  const due = (now: number) => rows.filter((row) => !row.leased && row.at <= now);
+  const dispatcher = createDispatcher({
+    clock: {
+      now: () => clock.now,
+      monotonic: () => clock.now,
+      sleep: () => Promise.resolve(),
+      after: (ms, run) => {
+        const timer = { at: clock.now + ms, run };
+        clock.timers.push(timer);
+        return () => void (clock.timers = clock.timers.filter((other) => other !== timer));
+      },
+    },
+    queue: {
+      dueDomains: (now, except) =>
+        answer([...new Set(due(now).map(({ domain }) => domain))].filter((domain) => !except.has(domain))),
+      nextDue: (now) =>
+        answer(rows.filter((row) => !row.leased && row.at > now).toSorted((a, b) => a.at - b.at)[0]?.at),
+      claim: (domain, now, limit) => {
+        const claimed = due(now)
+          .filter((row) => row.domain === domain)
+          .slice(0, limit);
+        for (const row of claimed) row.leased = true;
+        return answer(claimed.map(({ id }) => ({ id, domain }) as Delivery));
+      },
+      complete: ({ deliveryId, next }: Completion) => {
+        const row = rows.find(({ id }) => id === deliveryId)!;
+        row.leased = false;
+        row.at = next!.at;
+        return answer([]);
+      },
+    },
+    attempt: ({ id }) =>
+      new Promise((resolve) => {
+        tried.push(id);
+        open.set(id, resolve);
+      }),
+    destinationOf: (domain) => domain,
+    concurrencyPerDestination: () => concurrency,
+    onError: (error) => void errors.push(error),
+  });
+  const settled = async () => {
+    for (let quiet = 0; quiet < 20; quiet += 1) {
+      await Promise.resolve();
+      if (busy > 0) quiet = 0;
+    }
+  };
+  /** Ends an attempt: without a report the delivery is gone from the queue. */
+  const end = async (id: string, report: AttemptReport = {}) => {
+    const index = rows.findIndex((row) => row.id === id);
+    if (report.nextAttemptAt === undefined) rows.splice(index, 1);
+    else Object.assign(rows[index]!, { leased: false, at: report.nextAttemptAt });
+    open.get(id)!(report);
+    await settled();
+  };
+  const advance = async (to: number) => {
+    clock.now = to;
+    for (const timer of clock.timers.filter(({ at }) => at <= to)) {
+      clock.timers = clock.timers.filter((other) => other !== timer);
+      timer.run();
+    }
+    await settled();
+  };
+  return { dispatcher, rows, tried, errors, settled, end, advance };
+}
+
+const row = (id: string, domain = "acme.example", at = 0): Row => ({ id, domain, at, leased: false });
+const many = (count: number, domain: string) =>
+  Array.from({ length: count }, (_, index) => row(`${domain}${index}`, domain));
+const closed = {
+  closedUntil: 60_000,
+  nextAttemptAt: 60_000,
+  closedBy: { reason: "connection-failed", detail: "no answer" },
+} as const;
+
+describe("the dispatcher", () => {
+  it("tries at most the permitted number at once, and each of the others in turn", async () => {
+    const { dispatcher, tried, settled, end } = rig(many(5, "a"));
+    dispatcher.wake();
+    await settled();
+    expect(tried).toEqual(["a0", "a1"]);
+    for (const id of ["a0", "a1", "a2", "a3", "a4"]) await end(id);
+    expect(tried).toEqual(["a0", "a1", "a2", "a3", "a4"]);
+  });
+  it("a full destination never costs another one its turn", async () => {
+    const { dispatcher, tried, settled } = rig([...many(50, "dead"), row("b0", "b")]);
+    dispatcher.wake();
+    await settled();
+    expect(tried).toContain("b0");
+  });
+  it("what was claimed for a destination that closes goes back to wait, untried", async () => {
+    const { dispatcher, rows, tried, settled, end } = rig(many(10, "a"));
+    dispatcher.wake();
+    await settled();
+    await end("a0", closed);
+    await end("a1", closed);
+    expect(tried).toEqual(["a0", "a1"]);
+    expect(rows.filter(({ leased }) => leased)).toEqual([]);
+    expect(dispatcher.reserve("a")).toBeUndefined();
+  });
+  it("a closed destination is tried again by itself when its time has come", async () => {
+    const { dispatcher, tried, settled, end, advance } = rig(many(1, "a"));
+    dispatcher.wake();
+    await settled();
+    await end("a0", closed);
+    await advance(59_999);
+    expect(tried.length).toBe(1);
+    await advance(60_000);
+    expect(tried.length).toBe(2);
+  });
+  it("a person can reopen it sooner", async () => {
+    const { dispatcher, rows, tried, settled, end } = rig(many(1, "a"));
+    dispatcher.wake();
+    await settled();
+    await end("a0", closed);
+    rows[0]!.at = 0;
+    dispatcher.reopen("a");
+    await settled();
+    expect(tried.length).toBe(2);
+  });
+  it("reserves a slot for fresh mail only while one is free, and takes it back", async () => {
+    const { dispatcher, tried, settled } = rig([], 1);
+    const slot = dispatcher.reserve("a");
+    expect(dispatcher.reserve("a")).toBeUndefined();
+    slot?.giveBack();
+    dispatcher.reserve("a")?.submit({ id: "fresh", domain: "a" } as Delivery);
+    await settled();
+    expect(tried).toEqual(["fresh"]);
+  });
+  it("fresh mail that found no slot is tried when one is free, without new mail coming", async () => {
+    const { dispatcher, rows, tried, settled, end } = rig([row("a0", "a")], 1);
+    dispatcher.wake();
+    await settled();
+    expect(dispatcher.reserve("a")).toBeUndefined();
+    rows.push(row("a1", "a"));
+    await end("a0");
+    expect(tried).toEqual(["a0", "a1"]);
+  });
+  it("stops when the attempts in hand have ended, and starts none", async () => {
+    const { dispatcher, tried, settled, end } = rig(many(5, "a"));
+    dispatcher.wake();
+    await settled();
+    let stopped = false;
+    const stop = dispatcher.stop().then(() => (stopped = true));
+    await end("a0");
+    expect(stopped).toBe(false);
+    await end("a1");
+    await stop;
+    expect(tried).toEqual(["a0", "a1"]);
+  });
+});
