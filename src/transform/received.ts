@@ -4,7 +4,7 @@
  */
 import { isIPv6 } from "node:net";
 import type { Client } from "../mail/delivery.ts";
-import { parseMailDomain } from "../mail/mailbox.ts";
+import { formatDomain, parseMailDomain } from "../mail/mailbox.ts";
 
 export interface Hop {
   readonly client: Client;
@@ -19,8 +19,8 @@ export interface Hop {
 export function receivedField(hop: Hop): Buffer {
   const { client } = hop;
   const literal = isIPv6(client.address) ? `[IPv6:${client.address}]` : `[${client.address}]`;
-  const helo = parseMailDomain(client.helo) === undefined ? "unknown" : client.helo;
-  const lines = [`Received: from ${helo} (${literal})`];
+  const helo = parseMailDomain(client.helo); // as A-labels, or not at all
+  const lines = [`Received: from ${helo === undefined ? "unknown" : formatDomain(helo)} (${literal})`];
   if (client.tls !== undefined)
     lines.push(`(using ${token(client.tls.version)} with cipher ${token(client.tls.cipher)})`);
   lines.push(`by ${hop.hostname} (sealpost) with ${protocol(hop)} id ${hop.queueId};`);
