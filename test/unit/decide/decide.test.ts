@@ -73,6 +73,7 @@ describe("what a host must prove", () => {
   };
   it.each([
     ["verify names the MX host", "verify", {}, mx, [{ host: "mx1.hoster.example" }]],
+    ["verify may name another", "verify", { match: [{ below: "hoster.example" }] }, mx, [{ below: "hoster.example" }]],
     [
       "secure names the domain and what is below it",
       "secure",
