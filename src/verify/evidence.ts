@@ -1,0 +1,119 @@
+/**
+ * Reads once what a handshake showed; the only file that touches a TLSSocket. It judges nothing: chain errors are
+ * recorded as Node tells them. Never use on a resumed session: Node then shows no certificates (and none fails all).
+ */
+import { createHash, type KeyObject, X509Certificate } from "node:crypto";
+import type { TLSSocket } from "node:tls";
+import type { PeerCertificate, PeerEvidence } from "../mail/peer-evidence.ts";
+import type { TlsVersion } from "../mail/tls-requirement.ts";
+
+/** The certificates that the handshake was judged by. */
+export interface Anchors {
+  readonly trustId: string;
+  /** SHA-256 of the DER of each, lower-case hex. */
+  readonly sha256: ReadonlySet<string>;
+}
+
+/** Call after the handshake, before the socket is closed. */
+export function readEvidence(socket: TLSSocket, anchors: Anchors): PeerEvidence {
+  const sent = sentChain(socket);
+  const { group, sni } = { group: groupOf(socket), sni: sniOf(socket) };
+  const chainError = chainErrorOf(socket, sent, anchors);
+  return {
+    version: socket.getProtocol() as TlsVersion,
+    cipher: socket.getCipher().standardName,
+    ...(group !== undefined && { group }),
+    ...(sni !== undefined && { sni }),
+    chain: sent.map(readCertificate),
+    trustId: anchors.trustId,
+    ...(chainError !== undefined && { chainError }),
+  };
+}
+
+/** What the peer sent, leaf first. Not getPeerCertificate(true): that adds issuers of our own store. */
+function sentChain(socket: TLSSocket): X509Certificate[] {
+  const chain: X509Certificate[] = [];
+  for (let next = socket.getPeerX509Certificate(); next !== undefined; next = next.issuerCertificate) chain.push(next);
+  return chain;
+}
+
+/**
+ * OpenSSL keeps only the last error of a path, and dates come last: an expired certificate of a stranger reads
+ * CERT_HAS_EXPIRED like one of our own authority. So a date error only stands if the path ends at an anchor.
+ */
+function chainErrorOf(socket: TLSSocket, sent: readonly X509Certificate[], anchors: Anchors): string | undefined {
+  if (socket.authorized) return undefined;
+  const error: unknown = socket.authorizationError;
+  const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
+  if (code !== "CERT_HAS_EXPIRED" && code !== "CERT_NOT_YET_VALID") return code;
+  return endsAtAnchor(socket, sent, anchors) ? code : "UNABLE_TO_VERIFY_LEAF_SIGNATURE";
+}
+
+function endsAtAnchor(socket: TLSSocket, sent: readonly X509Certificate[], { sha256 }: Anchors): boolean {
+  if (sent.some((certificate) => sha256.has(digest(certificate.raw)))) return true;
+  // Here the issuer that Node adds from the store is what is looked for.
+  let top = socket.getPeerCertificate(true);
+  while (top.issuerCertificate !== undefined && top.issuerCertificate !== top) top = top.issuerCertificate;
+  return sha256.has(digest(top.raw));
+}
+
+/** Exported for its tests: everything else here needs a socket. */
+export function readCertificate(certificate: X509Certificate): PeerCertificate {
+  const key = publicKeyOf(certificate);
+  const keyBits = key === undefined ? undefined : bitsOf(key);
+  return {
+    subject: oneLine(certificate.subject),
+    names: dnsNames(certificate.subjectAltName ?? ""),
+    issuer: oneLine(certificate.issuer),
+    notBefore: certificate.validFromDate.getTime(),
+    notAfter: certificate.validToDate.getTime(),
+    keyType: key?.asymmetricKeyType ?? "unknown",
+    ...(keyBits !== undefined && { keyBits }),
+    sha256: digest(certificate.raw),
+    spkiSha256: key === undefined ? "" : digest(key.export({ type: "spki", format: "der" })),
+    der: certificate.raw,
+  };
+}
+
+/**
+ * Node writes `DNS:a.example, IP Address:192.0.2.1, DNS:"odd\u002c value"`: an entry with anything unusual in it
+ * stands in quotes, so that it cannot pass for two. Those are no host names and are left out.
+ */
+export function dnsNames(subjectAltName: string): string[] {
+  const entries = subjectAltName.matchAll(/([^:,"]+):("(?:[^"\\]|\\.)*"|[^,"]*)(?:, |$)/gy);
+  return [...entries].flatMap(([, type, value = ""]) => (type === "DNS" && !value.startsWith('"') ? [value] : []));
+}
+
+const CURVE_BITS: Readonly<Record<string, number>> = { prime256v1: 256, secp384r1: 384, secp521r1: 521 };
+
+function bitsOf(key: KeyObject): number | undefined {
+  const { modulusLength, namedCurve = "" } = key.asymmetricKeyDetails ?? {};
+  return modulusLength ?? CURVE_BITS[namedCurve];
+}
+
+/** Node throws for key types it does not know; such a certificate has no pin. */
+function publicKeyOf(certificate: X509Certificate): KeyObject | undefined {
+  try {
+    return certificate.publicKey;
+  } catch {
+    return undefined;
+  }
+}
+
+function groupOf(socket: TLSSocket): string | undefined {
+  const info = socket.getEphemeralKeyInfo();
+  return info !== null && "name" in info && typeof info.name === "string" ? info.name : undefined;
+}
+
+function sniOf(socket: TLSSocket): string | undefined {
+  const { servername } = socket as { servername?: string | false | null };
+  return typeof servername === "string" && servername !== "" ? servername : undefined;
+}
+
+function oneLine(name: string): string {
+  return name.replaceAll("\n", ", ");
+}
+
+function digest(der: Buffer): string {
+  return createHash("sha256").update(der).digest("hex");
+}
