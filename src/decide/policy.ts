@@ -2,8 +2,11 @@
  * The configured rules as data: what config/ makes of the YAML files and decide/ answers questions from.
  * Plain data throughout (PEM text, no handles), so that a snapshot can cross processes.
  */
+import type { NextHop } from "../mail/next-hop.ts";
 import type { TlsProfile } from "../mail/tls-profile.ts";
 import type { NamePattern, Pin, TlsLevel, TlsVersion, TrustSet } from "../mail/tls-requirement.ts";
+
+export type { NextHop };
 
 /** Where a demand was written, for `explain` and error messages. */
 export interface Origin {
@@ -33,18 +36,6 @@ export interface TlsPolicy {
   readonly clientCertificate?: KeyPair;
   readonly servername?: string;
 }
-
-/** One entry of `next_hop`. `host` is an A-label name or a bare address. */
-export type NextHop =
-  | { readonly kind: "mx" } // the MX of the recipient's domain
-  | { readonly kind: "mx-of"; readonly domain: string; readonly port?: number }
-  | {
-      readonly kind: "host";
-      readonly host: string;
-      readonly port: number;
-      readonly implicitTls: boolean;
-      readonly auth?: { readonly user: string; readonly password: string };
-    };
 
 export interface ExceptionRecord {
   readonly approvedBy: string;

@@ -30,6 +30,7 @@ export type DnsFault =
   | "refused"
   | "silence"
   | "truncated"
+  | "truncated-then-hang-up"
   | "wrong-id"
   | "wrong-question"
   | "garbage"
@@ -198,6 +199,8 @@ function answerWith(asked: Asked, fault: DnsFault | undefined): Reply {
       return asked.transport === "udp"
         ? encode(asked, { flags: packet.TRUNCATED_RESPONSE })
         : encode(asked, found(asked));
+    case "truncated-then-hang-up":
+      return asked.transport === "udp" ? encode(asked, { flags: packet.TRUNCATED_RESPONSE }) : "hang-up";
     case "wrong-id":
       return encode({ ...asked, query: { ...query, id: ((query.id ?? 0) + 1) & 0xffff } }, found(asked));
     case "wrong-question":
