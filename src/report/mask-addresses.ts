@@ -65,12 +65,13 @@ function localPartStart(text: string, at: number, from: number): number {
   return start;
 }
 
+const LONGEST_LITERAL = 64;
 const IN_DOMAIN = /[\w.\u0080-\uffff-]/;
 
 function domainEnd(text: string, from: number): number {
   if (text[from] === "[") {
-    const close = text.indexOf("]", from); // an address literal
-    return close === -1 || close - from > 64 ? from : close + 1;
+    const close = text.slice(from, from + LONGEST_LITERAL).indexOf("]");
+    return close === -1 ? from : from + close + 1;
   }
   let end = from;
   while (end < text.length && IN_DOMAIN.test(text[end] ?? "")) end += 1;
