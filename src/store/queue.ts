@@ -73,16 +73,22 @@ export interface FinishedMessage {
 }
 
 export interface QueueFilter {
+  /** Of a message or a delivery. */
   readonly id?: string;
   readonly domain?: string;
   readonly partner?: string;
+  /** The whole address in any case; `<>` or the empty string is the null reverse-path. */
   readonly sender?: string;
+  readonly senderDomain?: string;
   readonly recipient?: string;
+  /** Of the header, brackets included. */
+  readonly messageId?: string;
   readonly reason?: string;
   /** Epoch ms: received before. */
   readonly before?: number;
+  /** For `list` only; 100 when absent. */
   readonly limit?: number;
-  /** Continue after this delivery id. */
+  /** Continue after this item: its `cursor`, or its delivery id while it exists. */
   readonly after?: string;
 }
 
@@ -94,6 +100,8 @@ export interface QueueItem {
   readonly reason: Reason | null;
   /** The last attempt's sentence. */
   readonly detail: string | null;
+  /** For `after`; stays good when the item is gone. */
+  readonly cursor?: string;
 }
 
 export interface QueueStore {

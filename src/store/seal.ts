@@ -1,0 +1,154 @@
+/**
+ * Sealing: AES-256-GCM under a random key per message, which the queue key wraps; deleting the wrapped key shreds all.
+ * Nothing is given out before it has been authenticated. A nonce is never used twice under one key: bodies, headers and
+ * facts are sealed once per key and count their records, a detail has 88 random bits; the first octet tells them apart.
+ */
+import {
+  type CipherGCM,
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  createSecretKey,
+  hkdfSync,
+  type KeyObject,
+} from "node:crypto";
+import type { Random } from "../runtime/random.ts";
+import { StoreError } from "./queue.ts";
+
+/** Octets of clear text in each record of a body but the last, which has 0 to this many. */
+export const RECORD_BYTES = 64 * 1024;
+export const TAG_BYTES = 16;
+const NONCE_BYTES = 12;
+const KEY_BYTES = 32;
+const ALGORITHM = "aes-256-gcm";
+
+const STREAMS = { facts: 1, header: 2, body: 3, detail: 4 } as const;
+export type SealedStream = keyof typeof STREAMS;
+
+export interface QueueKey {
+  /** First 16 hex digits of a digest; says which key, and nothing about it. */
+  readonly id: string;
+  readonly wrapping: KeyObject;
+  readonly tagging: KeyObject;
+}
+
+export interface MessageKey {
+  readonly messageId: string;
+  /** As stored: nonce, sealed key, tag. */
+  readonly wrapped: Uint8Array;
+  readonly secret: KeyObject;
+}
+
+/** Which record of which stream; part of what is authenticated, so records cannot be swapped, dropped or cut off. */
+export interface RecordPlace {
+  readonly stream: SealedStream;
+  readonly record: number;
+  readonly last: boolean;
+}
+
+/** From the 32 octets of the key file. The key itself is only ever used to derive others (RFC 5869). */
+export function queueKeyFrom(secret: Uint8Array): QueueKey {
+  const derive = (label: string): KeyObject =>
+    createSecretKey(new Uint8Array(hkdfSync("sha256", secret, new Uint8Array(0), label, KEY_BYTES)));
+  const id = createHash("sha256").update("sealpost queue key id\0").update(secret).digest("hex").slice(0, 16);
+  return { id, wrapping: derive("sealpost message key wrapping"), tagging: derive("sealpost filter tags") };
+}
+
+export function createMessageKey(queueKey: QueueKey, messageId: string, random: Random): MessageKey {
+  const bytes = random.bytes(KEY_BYTES);
+  const nonce = random.bytes(NONCE_BYTES);
+  const cipher = createCipheriv(ALGORITHM, queueKey.wrapping, nonce).setAAD(keyAad(messageId));
+  const wrapped = Buffer.concat([nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
+  const secret = createSecretKey(bytes);
+  bytes.fill(0);
+  return { messageId, wrapped, secret };
+}
+
+/** Throws StoreError "damaged" unless this queue key wrapped it for this message. */
+export function openMessageKey(queueKey: QueueKey, messageId: string, wrapped: Uint8Array): MessageKey {
+  const what = `The key of message ${messageId}`;
+  const nonce = wrapped.subarray(0, NONCE_BYTES);
+  const bytes = open(queueKey.wrapping, { nonce, aad: keyAad(messageId), what }, wrapped.subarray(NONCE_BYTES));
+  const secret = createSecretKey(bytes);
+  bytes.fill(0);
+  return { messageId, wrapped, secret };
+}
+
+/** Sealed text and tag, not yet joined: a body's records are written as they are. */
+export function sealRecord(key: MessageKey, place: RecordPlace, clear: Uint8Array): [Buffer, Buffer] {
+  const cipher = createCipheriv(ALGORITHM, key.secret, countingNonce(place)).setAAD(recordAad(key, place));
+  return finish(cipher, clear);
+}
+
+/** Throws StoreError "damaged" when record, place or message are not those that were sealed. */
+export function openRecord(key: MessageKey, place: RecordPlace, sealed: Uint8Array): Buffer {
+  const what = `The ${place.stream} of message ${key.messageId}`;
+  return open(key.secret, { nonce: countingNonce(place), aad: recordAad(key, place), what }, sealed);
+}
+
+/** A header block or the facts, whole. At most once per key and stream. */
+export function seal(key: MessageKey, stream: "facts" | "header", clear: Uint8Array): Buffer {
+  return Buffer.concat(sealRecord(key, { stream, record: 0, last: true }, clear));
+}
+
+export function unseal(key: MessageKey, stream: "facts" | "header", sealed: Uint8Array): Buffer {
+  return openRecord(key, { stream, record: 0, last: true }, sealed);
+}
+
+/** The sentence of the last attempt, which changes while the message waits: its nonce is random and stands in front. */
+export function sealDetail(key: MessageKey, detail: string, random: Random): Buffer {
+  const nonce = random.bytes(NONCE_BYTES);
+  nonce[0] = STREAMS.detail;
+  const cipher = createCipheriv(ALGORITHM, key.secret, nonce).setAAD(recordAad(key, DETAIL));
+  return Buffer.concat([nonce, ...finish(cipher, Buffer.from(detail, "utf8"))]);
+}
+
+export function unsealDetail(key: MessageKey, sealed: Uint8Array): string {
+  const nonce = sealed.subarray(0, NONCE_BYTES);
+  const what = `The last attempt of message ${key.messageId}`;
+  return open(key.secret, { nonce, aad: recordAad(key, DETAIL), what }, sealed.subarray(NONCE_BYTES)).toString("utf8");
+}
+
+/** Finds equal values without storing them; 128 bits. Kinds never collide. */
+export function tagOf(key: QueueKey, kind: string, value: string): Buffer {
+  return createHmac("sha256", key.tagging).update(`${kind}\0${value}`).digest().subarray(0, 16);
+}
+
+const DETAIL: RecordPlace = { stream: "detail", record: 0, last: true };
+
+function finish(cipher: CipherGCM, clear: Uint8Array): [Buffer, Buffer] {
+  const sealed = cipher.update(clear);
+  cipher.final();
+  return [sealed, cipher.getAuthTag()];
+}
+
+function open(key: KeyObject, by: { nonce: Uint8Array; aad: Buffer; what: string }, sealed: Uint8Array): Buffer {
+  const end = sealed.length - TAG_BYTES;
+  if (end < 0 || by.nonce.length < NONCE_BYTES) throw new StoreError("damaged", `${by.what} is cut short`);
+  const decipher = createDecipheriv(ALGORITHM, key, by.nonce, { authTagLength: TAG_BYTES });
+  decipher.setAAD(by.aad).setAuthTag(sealed.subarray(end));
+  const clear = decipher.update(sealed.subarray(0, end));
+  try {
+    decipher.final();
+  } catch (error) {
+    clear.fill(0);
+    throw new StoreError("damaged", `${by.what} fails authentication`, error);
+  }
+  return clear;
+}
+
+function countingNonce({ stream, record }: RecordPlace): Buffer {
+  const nonce = Buffer.alloc(NONCE_BYTES);
+  nonce[0] = STREAMS[stream];
+  nonce.writeUInt32BE(record, NONCE_BYTES - 4);
+  return nonce;
+}
+
+function recordAad(key: MessageKey, { stream, record, last }: RecordPlace): Buffer {
+  return Buffer.from(`${key.messageId} ${stream} ${record} ${last ? "last" : "more"}`, "latin1");
+}
+
+function keyAad(messageId: string): Buffer {
+  return Buffer.from(`message key ${messageId}`, "latin1");
+}

@@ -1,0 +1,143 @@
+/**
+ * Between the nouns and what the database thread sees: seals facts, header and detail, and reads them back.
+ * The clear columns are those of the design; addresses leave here only sealed, or as keyed tags.
+ */
+import type { Delivery, MessageFacts } from "../mail/delivery.ts";
+import { formatDomain, formatMailbox, formatReversePath } from "../mail/mailbox.ts";
+import type { Reason } from "../mail/outcome.ts";
+import { type FinishedMessage, type NewMessage, type QueueFilter, type QueueItem, StoreError } from "./queue.ts";
+import { type MessageKey, openMessageKey, type QueueKey, seal, tagOf, unseal, unsealDetail } from "./seal.ts";
+import type { SpooledBody } from "./spool.ts";
+import type { DeliveryRow, FilterRow, GoneRow, KeyRow, MessageRow } from "./sqlite-protocol.ts";
+
+const MESSAGE_ID = /^[0-9a-f]{32}$/;
+
+/** Ids become file names: only our own random hex does. */
+export function checkMessageId(id: string): void {
+  if (!MESSAGE_ID.test(id)) throw new TypeError("A message id is 32 hex digits");
+}
+
+export function toMessageRow(message: NewMessage, body: SpooledBody, queueKey: QueueKey): MessageRow {
+  const { facts, header, deliveries } = message;
+  if (deliveries.length === 0) throw new TypeError("A message needs a delivery");
+  const shared = [
+    senderTag(queueKey, formatReversePath(facts.envelope.reversePath)),
+    ...(facts.envelope.reversePath ? [domainTag(queueKey, formatDomain(facts.envelope.reversePath.domain))] : []),
+    ...(facts.messageId === undefined ? [] : [tagOf(queueKey, "message-id", facts.messageId)]),
+  ];
+  const addresses = new Map(
+    facts.envelope.recipients.map(({ position, mailbox }) => [position, formatMailbox(mailbox)] as const),
+  );
+  return {
+    id: facts.id,
+    receivedAt: facts.receivedAt,
+    size: facts.size,
+    bodyLength: body.length,
+    keyId: queueKey.id,
+    wrapped: body.key.wrapped,
+    facts: seal(body.key, "facts", Buffer.from(JSON.stringify(facts), "utf8")),
+    header: seal(body.key, "header", header),
+    body: body.sealed ?? null,
+    deliveries: deliveries.map((delivery) => ({
+      ...delivery,
+      tags: [...shared, ...delivery.positions.map((at) => recipientTag(queueKey, addresses.get(at) ?? ""))],
+    })),
+  };
+}
+
+export function toFilterRow(filter: QueueFilter, queueKey: QueueKey): FilterRow {
+  const { id, domain, partner, reason, before, sender, senderDomain, recipient, messageId } = filter;
+  const tags: Buffer[] = [];
+  if (sender !== undefined) tags.push(senderTag(queueKey, sender === "<>" ? "" : sender));
+  if (senderDomain !== undefined) tags.push(domainTag(queueKey, senderDomain));
+  if (recipient !== undefined) tags.push(recipientTag(queueKey, recipient));
+  if (messageId !== undefined) tags.push(tagOf(queueKey, "message-id", messageId));
+  return {
+    tags,
+    ...(id !== undefined && (MESSAGE_ID.test(id) ? { messageId: id } : { deliveryId: id })),
+    ...(domain !== undefined && { domain }),
+    ...(partner !== undefined && { partner }),
+    ...(reason !== undefined && { reason }),
+    ...(before !== undefined && { before }),
+  };
+}
+
+/** Throws StoreError "damaged". */
+export function openKeyRow(row: KeyRow, queueKey: QueueKey): MessageKey {
+  if (row.keyId === queueKey.id) return openMessageKey(queueKey, row.messageId, row.wrapped);
+  throw new StoreError("damaged", `Message ${row.messageId} is sealed with queue key ${row.keyId}, not ${queueKey.id}`);
+}
+
+/** Throws StoreError "damaged". */
+export function toDelivery(row: DeliveryRow, queueKey: QueueKey): { delivery: Delivery; key: MessageKey } {
+  const key = openKeyRow(row, queueKey);
+  return { key, delivery: deliveryOf(row, openFacts(key, row.facts)) };
+}
+
+/** An item is shown whatever became of its content: what cannot be read is empty. */
+export function toQueueItem(row: DeliveryRow, queueKey: QueueKey): QueueItem {
+  const clear = {
+    state: row.state,
+    partner: row.partner,
+    nextAttemptAt: row.nextAttemptAt,
+    reason: row.reason as Reason | null,
+    cursor: `#${row.seq}`,
+  };
+  try {
+    const { delivery, key } = toDelivery(row, queueKey);
+    return { ...clear, delivery, detail: row.detail === null ? null : unsealDetail(key, row.detail) };
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+    return { ...clear, delivery: deliveryOf(row, unreadableFacts(row)), detail: error.message };
+  }
+}
+
+/** Recipients of a damaged message have lost their addresses: they are empty. */
+export function toFinished(row: GoneRow, queueKey: QueueKey): FinishedMessage {
+  const addresses = new Map<number, string>();
+  try {
+    const { envelope } = openFacts(openKeyRow(row, queueKey), row.facts);
+    for (const { position, mailbox } of envelope.recipients) addresses.set(position, formatMailbox(mailbox));
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error;
+  }
+  const recipients = row.ends
+    .toSorted(([a], [b]) => a - b)
+    .map(([position, end]) => ({ address: addresses.get(position) ?? "", end }));
+  return { id: row.messageId, recipients };
+}
+
+function deliveryOf(row: DeliveryRow, message: MessageFacts): Delivery {
+  const { id, domain, attempts, expiresAt, positions } = row;
+  const recipients = message.envelope.recipients.filter(({ position }) => positions.includes(position));
+  return { id, message, domain, recipients, attempts, expiresAt };
+}
+
+function openFacts(key: MessageKey, sealed: Uint8Array): MessageFacts {
+  return JSON.parse(unseal(key, "facts", sealed).toString("utf8")) as MessageFacts;
+}
+
+function unreadableFacts(row: DeliveryRow): MessageFacts {
+  return {
+    id: row.messageId,
+    envelope: { reversePath: null, mail: { body: "8BITMIME", smtpUtf8: false, requireTls: false }, recipients: [] },
+    size: row.size,
+    receivedAt: row.receivedAt,
+    listener: "",
+    client: { address: "", port: 0, helo: "", via: "internal" },
+    notice: false,
+  };
+}
+
+// People search without regard to case; an exact filter may so match a little more, never less.
+function senderTag(key: QueueKey, address: string): Buffer {
+  return tagOf(key, "sender", address.toLowerCase());
+}
+
+function recipientTag(key: QueueKey, address: string): Buffer {
+  return tagOf(key, "recipient", address.toLowerCase());
+}
+
+function domainTag(key: QueueKey, domain: string): Buffer {
+  return tagOf(key, "sender-domain", domain.toLowerCase());
+}

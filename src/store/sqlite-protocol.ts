@@ -1,0 +1,157 @@
+/**
+ * What the queue and its database thread say to each other. Everything secret is sealed before it gets here:
+ * the thread never sees a key, an address or a byte of a message in clear.
+ */
+import type { DeliveryState, QueueStats, RecipientEnd } from "./queue.ts";
+import type { StoreStartProblem } from "./start-error.ts";
+
+export interface MessageRow {
+  readonly id: string;
+  readonly receivedAt: number;
+  readonly size: number;
+  readonly bodyLength: number;
+  readonly keyId: string;
+  readonly wrapped: Uint8Array;
+  readonly facts: Uint8Array;
+  readonly header: Uint8Array;
+  /** null: it lies in a file. */
+  readonly body: Uint8Array | null;
+  readonly deliveries: readonly NewDeliveryRow[];
+}
+
+export interface NewDeliveryRow {
+  readonly id: string;
+  readonly domain: string;
+  readonly partner: string | null;
+  readonly positions: readonly number[];
+  readonly state: "leased" | "waiting";
+  readonly nextAttemptAt: number;
+  readonly expiresAt: number;
+  readonly tags: readonly Uint8Array[];
+}
+
+export interface CompletionRow {
+  readonly deliveryId: string;
+  readonly ended: readonly { readonly position: number; readonly end: RecipientEnd }[];
+  readonly next: { readonly at: number; readonly reason: string; readonly detail: Uint8Array } | null;
+  readonly counts: boolean;
+  readonly notices: readonly MessageRow[];
+}
+
+/** How a message's sealed parts are read. */
+export interface KeyRow {
+  readonly messageId: string;
+  readonly keyId: string;
+  readonly wrapped: Uint8Array;
+}
+
+export interface GoneRow extends KeyRow {
+  readonly facts: Uint8Array;
+  /** Position and end of every recipient. */
+  readonly ends: readonly (readonly [number, RecipientEnd])[];
+  readonly filed: boolean;
+}
+
+export interface DeliveryRow extends KeyRow {
+  readonly id: string;
+  readonly facts: Uint8Array;
+  readonly size: number;
+  readonly receivedAt: number;
+  readonly domain: string;
+  readonly partner: string | null;
+  /** Of recipients that are pending. */
+  readonly positions: readonly number[];
+  readonly state: DeliveryState;
+  readonly nextAttemptAt: number;
+  readonly expiresAt: number;
+  readonly attempts: number;
+  readonly reason: string | null;
+  readonly detail: Uint8Array | null;
+  /** Arrival order. */
+  readonly seq: number;
+}
+
+/** Every condition must hold; `tags` are of sender, recipient and the like. */
+export interface FilterRow {
+  readonly messageId?: string;
+  readonly deliveryId?: string;
+  readonly domain?: string;
+  readonly partner?: string;
+  readonly reason?: string;
+  readonly before?: number;
+  readonly tags: readonly Uint8Array[];
+}
+
+/** Each call's input and answer. */
+export interface Calls {
+  readonly enqueue: { readonly in: MessageRow; readonly out: null };
+  /** null: the delivery is not leased (any more), and nothing was stored. */
+  readonly complete: { readonly in: CompletionRow; readonly out: readonly GoneRow[] | null };
+  readonly park: { readonly in: { readonly id: string; readonly detail: Uint8Array | null }; readonly out: null };
+  readonly claim: {
+    readonly in: { readonly domain: string; readonly now: number; readonly limit: number };
+    readonly out: readonly DeliveryRow[];
+  };
+  readonly retry: { readonly in: { readonly filter: FilterRow; readonly now: number }; readonly out: number };
+  readonly remove: {
+    readonly in: { readonly filter: FilterRow; readonly limit: number };
+    readonly out: { readonly removed: number; readonly gone: readonly GoneRow[] };
+  };
+  readonly dueDomains: {
+    readonly in: { readonly now: number; readonly except: readonly string[]; readonly limit: number };
+    readonly out: readonly string[];
+  };
+  readonly nextDue: { readonly in: number; readonly out: number | null };
+  readonly header: { readonly in: string; readonly out: (KeyRow & { readonly header: Uint8Array }) | null };
+  readonly body: {
+    readonly in: string;
+    readonly out: (KeyRow & { readonly length: number; readonly body: Uint8Array | null }) | null;
+  };
+  readonly list: {
+    readonly in: { readonly filter: FilterRow; readonly limit: number; readonly after: number | string | null };
+    readonly out: readonly DeliveryRow[];
+  };
+  readonly stats: { readonly in: null; readonly out: QueueStats };
+  /** Empties the log; `shrink` gives free pages back to the disk. False: somebody reads, try again. */
+  readonly maintain: { readonly in: { readonly shrink: boolean }; readonly out: boolean };
+  readonly close: { readonly in: null; readonly out: null };
+}
+
+export type CallKind = keyof Calls;
+
+export type Call = {
+  [K in CallKind]: { readonly number: number; readonly kind: K; readonly input: Calls[K]["in"] };
+}[CallKind];
+
+export interface CallFailure {
+  readonly kind: "no-space" | "failed";
+  readonly message: string;
+  /** True: the engine ends now, and whether the call took effect is seen only after reopening. */
+  readonly fatal: boolean;
+}
+
+export type Answer =
+  | { readonly number: number; readonly value: unknown }
+  | { readonly number: number; readonly failure: CallFailure };
+
+/** What the thread is started with. */
+export interface EngineStart {
+  readonly database: string;
+  readonly keyId: string;
+  readonly now: number;
+  /** Leases of this process; all others are void. */
+  readonly held: readonly string[];
+  /** Messages that were refused while it was unknown whether they were stored. */
+  readonly forget: readonly string[];
+  /** Pages of log after which it is copied into the database. */
+  readonly checkpointPages: number;
+}
+
+export type EngineOpened =
+  | { readonly kind: "open" /** Messages whose body lies in a file. */; readonly filed: readonly string[] }
+  | {
+      readonly kind: "refused";
+      readonly problem: StoreStartProblem;
+      readonly message: string;
+      readonly foundKeyId?: string;
+    };

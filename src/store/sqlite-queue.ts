@@ -1,0 +1,213 @@
+/**
+ * The embedded engine of the queue: seals on this side, stores in a database thread, keeps large bodies in files.
+ * A body file is durable before its row, and is removed only after the row's delete has been committed.
+ */
+import { join } from "node:path";
+import type { Clock } from "../runtime/clock.ts";
+import type { Random } from "../runtime/random.ts";
+import { readBody } from "./body-reader.ts";
+import { createFolderSync, type Disk, nodeDisk } from "./disk.ts";
+import { createFreeSpace, type FreeSpace } from "./free-space.ts";
+import { createIntake, type Intake } from "./intake.ts";
+import { type FinishedMessage, type QueueFilter, type QueueStore, StoreError } from "./queue.ts";
+import { createMessageKey, type MessageKey, type QueueKey, sealDetail, unseal } from "./seal.ts";
+import { checkMessageId, openKeyRow, toDelivery, toFilterRow, toFinished, toQueueItem } from "./sealed-rows.ts";
+import { createSpool } from "./spool.ts";
+import type { Link } from "./sqlite-link.ts";
+import type { DeliveryRow, GoneRow } from "./sqlite-protocol.ts";
+import { openStore, type OpenedStore } from "./sqlite-start.ts";
+import { createStoreCare, type StoreCare } from "./store-care.ts";
+import type { StoreSettings } from "./settings.ts";
+
+export interface SqliteQueueDeps {
+  readonly settings: StoreSettings;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Told of a delivery that was parked because its facts fail authentication. */
+  readonly onDamaged?: (found: { readonly messageId: string; readonly deliveryId: string }) => void;
+  readonly disk?: Disk;
+}
+
+/** A lease of this process, and what seals the detail of its attempt. */
+type Leases = Map<string, MessageKey>;
+
+interface Parts {
+  readonly deps: SqliteQueueDeps;
+  readonly disk: Disk;
+  readonly key: QueueKey;
+  readonly link: Link;
+  readonly leases: Leases;
+  readonly space: FreeSpace;
+  readonly care: StoreCare;
+  readonly intake: Intake;
+  readonly bodies: string;
+}
+
+/** Rejects with StoreStartError; the store is then as it was. The caller holds the instance lock. */
+export async function createSqliteQueue(deps: SqliteQueueDeps): Promise<QueueStore> {
+  const disk = deps.disk ?? nodeDisk;
+  const { settings, clock } = deps;
+  const leases: Leases = new Map();
+  const space = createFreeSpace({ disk, folder: settings.dataDir, reserve: settings.reserve, clock });
+  const opened = await openStore({ ...deps, disk, space, held: () => [...leases.keys()] });
+  return assemble({ deps, disk, leases, space, opened });
+}
+
+function assemble(base: {
+  deps: SqliteQueueDeps;
+  disk: Disk;
+  leases: Leases;
+  space: FreeSpace;
+  opened: OpenedStore;
+}): QueueStore {
+  const { deps, disk, leases, space, opened } = base;
+  const { link, key, bodies } = opened;
+  const maintain = (shrink: boolean): Promise<boolean> => link.call("maintain", { shrink });
+  const care = createStoreCare({ clock: deps.clock, random: deps.random, disk, space, bodies, maintain });
+  const onTaken = (id: string, messageKey: MessageKey): void => void leases.set(id, messageKey);
+  const intake = createIntake({ disk, key, bodies, space, onTaken, doubt: opened.doubt });
+  const parts: Parts = { deps, disk, key, link, leases, space, care, intake, bodies };
+  const syncBodies = createFolderSync(disk, bodies);
+  const spoolDeps = { disk, space, bodies, syncBodies, onFailure: care.onFailure };
+  return {
+    openSpool: (messageId) => {
+      checkMessageId(messageId);
+      return createSpool(spoolDeps, createMessageKey(key, messageId, deps.random), intake.spools);
+    },
+    enqueue: (message) =>
+      noticing(care, () =>
+        intake.store([message], true, async ([row]) => {
+          if (row !== undefined) await link.call("enqueue", row, handOver(row.body));
+        }),
+      ),
+    dueDomains: (now, except, limit) => link.call("dueDomains", { now, except: [...except], limit }),
+    nextDue: async (now) => (await link.call("nextDue", now)) ?? undefined,
+    claim: (domain, now, limit) => noticing(care, () => claim(parts, { domain, now, limit })),
+    complete: (completion) => noticing(care, () => complete(parts, completion)),
+    park: async (id, detail) => {
+      const messageKey = leases.get(id);
+      if (messageKey === undefined) return;
+      await link.call("park", { id, detail: sealDetail(messageKey, detail, deps.random) });
+      leases.delete(id);
+    },
+    ...contentOf(parts),
+    ...listOf(parts),
+    stats: () => link.call("stats", null),
+    usable: () => link.up() && care.healthy() && space.enough(),
+    close: async () => {
+      care.stop();
+      await link.close();
+    },
+  };
+}
+
+async function claim(
+  { deps, key, link, leases }: Parts,
+  which: { domain: string; now: number; limit: number },
+): ReturnType<QueueStore["claim"]> {
+  const rows = await link.call("claim", which);
+  const damaged: DeliveryRow[] = [];
+  const readable = rows.flatMap((row) => {
+    try {
+      const { delivery, key: messageKey } = toDelivery(row, key);
+      leases.set(row.id, messageKey);
+      return [delivery];
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      damaged.push(row);
+      return [];
+    }
+  });
+  for (const { id, messageId } of damaged) {
+    await link.call("park", { id, detail: null });
+    deps.onDamaged?.({ messageId, deliveryId: id });
+  }
+  return readable;
+}
+
+async function complete(
+  parts: Parts,
+  completion: Parameters<QueueStore["complete"]>[0],
+): Promise<readonly FinishedMessage[]> {
+  const { deps, link, leases, intake } = parts;
+  const { deliveryId, ended, next, counts, notices } = completion;
+  const messageKey = leases.get(deliveryId);
+  const wait = next && messageKey && { ...next, detail: sealDetail(messageKey, next.detail, deps.random) };
+  const gone = await intake.store(notices, false, async (rows) =>
+    messageKey === undefined
+      ? null
+      : link.call("complete", { deliveryId, ended, next: wait ?? null, counts, notices: rows }),
+  );
+  leases.delete(deliveryId);
+  return finish(parts, gone ?? []);
+}
+
+/** After the commit: files can go, and what is left in the log must. */
+async function finish({ key, disk, bodies, care }: Parts, gone: readonly GoneRow[]): Promise<FinishedMessage[]> {
+  if (gone.length > 0) care.shredSoon();
+  for (const { filed, messageId } of gone) {
+    // A file that stays is swept at the next start; without its key nobody can read it.
+    if (filed) await disk.remove(join(bodies, messageId)).catch(() => undefined);
+  }
+  return gone.map((row) => toFinished(row, key));
+}
+
+function contentOf({ key, link, disk, bodies }: Parts): Pick<QueueStore, "header" | "body"> {
+  return {
+    header: async (id) => {
+      const row = (await link.call("header", id)) ?? missing(id);
+      return unseal(openKeyRow(row, key), "header", row.header);
+    },
+    body: async (id) => {
+      const row = (await link.call("body", id)) ?? missing(id);
+      const from = row.body ?? join(bodies, row.messageId);
+      return readBody({ key: openKeyRow(row, key), length: row.length, from }, disk);
+    },
+  };
+}
+
+const REMOVED_AT_ONCE = 500;
+const LISTED_BY_DEFAULT = 100;
+
+function listOf(parts: Parts): Pick<QueueStore, "list" | "retry" | "remove"> {
+  const { key, link, care } = parts;
+  const row = (filter: QueueFilter): ReturnType<typeof toFilterRow> => toFilterRow(filter, key);
+  return {
+    list: async (filter) => {
+      const { limit = LISTED_BY_DEFAULT, after = null } = filter;
+      const from = after?.startsWith("#") === true ? Number(after.slice(1)) : after;
+      const rows = await link.call("list", { filter: row(filter), limit, after: from });
+      return rows.map((found) => toQueueItem(found, key));
+    },
+    retry: (filter, now) => noticing(care, () => link.call("retry", { filter: row(filter), now })),
+    remove: (filter) =>
+      noticing(care, async () => {
+        const all: FinishedMessage[] = [];
+        for (;;) {
+          const { removed, gone } = await link.call("remove", { filter: row(filter), limit: REMOVED_AT_ONCE });
+          all.push(...(await finish(parts, gone)));
+          if (removed < REMOVED_AT_ONCE) return all;
+        }
+      }),
+  };
+}
+
+/** A full disk is noticed wherever it shows, so that space is made and looked for again. */
+async function noticing<T>(care: StoreCare, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (error) {
+    if (error instanceof StoreError && error.kind === "no-space") care.onFailure(error);
+    throw error;
+  }
+}
+
+/** Memory that is handed to the thread rather than copied: only what nothing else shares. */
+function handOver(body: Uint8Array | null): ArrayBuffer[] {
+  if (body === null || !(body.buffer instanceof ArrayBuffer) || body.byteLength !== body.buffer.byteLength) return [];
+  return [body.buffer];
+}
+
+function missing(id: string): never {
+  throw new StoreError("failed", `Message ${id} is not in the queue`);
+}

@@ -1,0 +1,106 @@
+/**
+ * Opens the store: first looks and checks the key, which changes nothing; then opens the database, voids all leases
+ * and sweeps body files that no row names. A refusal leaves the store as it was.
+ */
+import { join } from "node:path";
+import type { Clock } from "../runtime/clock.ts";
+import type { Random } from "../runtime/random.ts";
+import type { Disk } from "./disk.ts";
+import type { FreeSpace } from "./free-space.ts";
+import { SCHEMA_VERSION } from "./migrations/migrate.ts";
+import { loadQueueKey, wrongKey } from "./queue-key.ts";
+import type { QueueKey } from "./seal.ts";
+import type { StoreSettings } from "./settings.ts";
+import { type Link, openLink } from "./sqlite-link.ts";
+import type { EngineOpened, EngineStart } from "./sqlite-protocol.ts";
+import { StoreStartError } from "./start-error.ts";
+import { lookAtStore, type StoreFiles, type StoreIdentity, storeFiles, writeIdentity } from "./store-identity.ts";
+
+export interface OpenStoreDeps {
+  readonly settings: StoreSettings;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly disk: Disk;
+  readonly space: FreeSpace;
+  /** Deliveries leased by this process. */
+  readonly held: () => readonly string[];
+}
+
+export interface OpenedStore {
+  readonly link: Link;
+  readonly key: QueueKey;
+  readonly bodies: string;
+  /** Messages of which it is unknown whether they were stored; forgotten, files and all, at the next opening. */
+  readonly doubt: Set<string>;
+}
+
+export async function openStore(deps: OpenStoreDeps): Promise<OpenedStore> {
+  const { settings, disk, random } = deps;
+  const files = storeFiles(settings.dataDir);
+  const { exists, identity } = await lookAtStore(files, disk);
+  if (identity !== undefined && identity.schema > SCHEMA_VERSION) {
+    const text = `The queue in ${files.folder} has schema ${identity.schema}, written by a newer program; this one knows ${SCHEMA_VERSION}. It was not touched`;
+    throw new StoreStartError("newer-schema", text);
+  }
+  const key = await loadQueueKey(settings, { exists, keyId: identity?.keyId }, random);
+  const doubt = new Set<string>();
+  try {
+    await disk.makeFolder(files.bodies);
+    const ours: StoreIdentity = { schema: SCHEMA_VERSION, keyId: key.id };
+    // Before the schema changes, so that an older program refuses even half-way.
+    if (identity !== undefined && identity.schema < SCHEMA_VERSION) await writeIdentity(files, ours, disk);
+    const link = await openDatabase(deps, { files, key, doubt });
+    if (identity === undefined) await writeIdentity(files, ours, disk);
+    return { link, key, bodies: files.bodies, doubt };
+  } catch (error) {
+    if (error instanceof StoreStartError) throw error;
+    const text = error instanceof Error ? error.message : String(error);
+    throw new StoreStartError("cannot-open", `The queue in ${files.folder} cannot be opened: ${text}`, error);
+  }
+}
+
+async function openDatabase(
+  deps: OpenStoreDeps,
+  at: { readonly files: StoreFiles; readonly key: QueueKey; readonly doubt: Set<string> },
+): Promise<Link> {
+  const { settings, disk, space, clock } = deps;
+  const { files, key, doubt } = at;
+  await space.measure();
+  const start = (): EngineStart => ({
+    database: files.database,
+    keyId: key.id,
+    now: clock.now(),
+    held: deps.held(),
+    forget: [...doubt],
+    checkpointPages: checkpointPages(space.last()),
+  });
+  const onReopened = ({ filed }: { readonly filed: readonly string[] }): void => {
+    const kept = new Set(filed);
+    for (const id of doubt) if (!kept.has(id)) disk.remove(join(files.bodies, id)).catch(() => undefined);
+    doubt.clear();
+  };
+  const { link, opened } = await openLink({ clock, start, onReopened });
+  if (opened.kind === "refused") throw refusal(settings, key, opened);
+  try {
+    await disk.syncFolder(files.folder); // SQLite syncs the names of its logs, not that of a new database
+    await sweep(disk, files.bodies, new Set(opened.filed));
+  } catch (error) {
+    await link.close();
+    throw error;
+  }
+  return link;
+}
+
+function refusal(settings: StoreSettings, key: QueueKey, opened: EngineOpened & { kind: "refused" }): StoreStartError {
+  if (opened.foundKeyId !== undefined) return wrongKey(settings, opened.foundKeyId, key.id);
+  return new StoreStartError(opened.problem, opened.message);
+}
+
+async function sweep(disk: Disk, bodies: string, filed: ReadonlySet<string>): Promise<void> {
+  for (const name of await disk.list(bodies)) if (!filed.has(name)) await disk.remove(join(bodies, name));
+}
+
+/** The log takes at most about a sixteenth of a small disk: copying it into the database needs the same again. */
+function checkpointPages(freeBytes: number): number {
+  return Math.trunc(Math.min(4_000, Math.max(64, freeBytes / 16 / 4096)));
+}

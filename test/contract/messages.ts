@@ -1,0 +1,92 @@
+/** Messages for tests of the store, put together in one line. */
+import { randomBytes } from "node:crypto";
+import type { MessageFacts } from "../../src/mail/delivery.ts";
+import { formatDomain, type Mailbox, parseMailbox } from "../../src/mail/mailbox.ts";
+import type { NewMessage, QueueStore, SealedBody } from "../../src/store/queue.ts";
+
+export const NOW = 1_790_000_000_000;
+
+export interface Wanted {
+  readonly id?: string;
+  readonly sender?: string;
+  readonly recipients?: readonly string[];
+  readonly subject?: string;
+  readonly body?: Buffer;
+  readonly messageId?: string;
+  readonly state?: "leased" | "waiting";
+  readonly at?: number;
+  readonly receivedAt?: number;
+  readonly partner?: string;
+}
+
+export function newId(): string {
+  return randomBytes(16).toString("hex");
+}
+
+export function mailbox(text: string): Mailbox {
+  const parsed = parseMailbox(text);
+  if (parsed === undefined) throw new TypeError(text);
+  return parsed;
+}
+
+export async function spoolBody(queue: QueueStore, id: string, body: Buffer, chunk = 16_384): Promise<SealedBody> {
+  const spool = queue.openSpool(id);
+  for (let at = 0; at < body.length; at += chunk) await spool.write(body.subarray(at, at + chunk));
+  return spool.end();
+}
+
+/** Seals the body; one delivery per recipient domain, `<id>-0`, `<id>-1` …. */
+export async function prepare(queue: QueueStore, wanted: Wanted = {}): Promise<NewMessage> {
+  const id = wanted.id ?? newId();
+  const body = wanted.body ?? Buffer.from("Hello.\r\n");
+  const header = Buffer.from(`Subject: ${wanted.subject ?? "hello"}\r\n\r\n`);
+  const addresses = (wanted.recipients ?? ["erin@partner.test"]).map(mailbox);
+  const receivedAt = wanted.receivedAt ?? NOW;
+  const sender = wanted.sender ?? "alice@inside.test";
+  const facts: MessageFacts = {
+    id,
+    envelope: {
+      reversePath: sender === "" ? null : mailbox(sender),
+      mail: { body: "8BITMIME", smtpUtf8: false, requireTls: false },
+      recipients: addresses.map((address, position) => ({ position, mailbox: address })),
+    },
+    size: header.length + body.length,
+    receivedAt,
+    listener: "smtp",
+    client: { address: "192.0.2.7", port: 40_000, helo: "client.inside.test", via: "network" },
+    ...(wanted.messageId !== undefined && { messageId: wanted.messageId }),
+    notice: false,
+  };
+  const domains = [...new Set(addresses.map(({ domain }) => formatDomain(domain)))];
+  const deliveries = domains.map((domain, index) => ({
+    id: `${id}-${index}`,
+    domain,
+    partner: wanted.partner ?? null,
+    positions: addresses.flatMap((address, at) => (formatDomain(address.domain) === domain ? [at] : [])),
+    state: wanted.state ?? ("waiting" as const),
+    nextAttemptAt: wanted.at ?? receivedAt,
+    expiresAt: receivedAt + 86_400_000,
+  }));
+  return { facts, header, body: await spoolBody(queue, id, body), deliveries };
+}
+
+export async function put(queue: QueueStore, wanted: Wanted = {}): Promise<NewMessage> {
+  const message = await prepare(queue, wanted);
+  await queue.enqueue(message);
+  return message;
+}
+
+export async function bodyOf(queue: QueueStore, id: string): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of await queue.body(id)) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+/** Polls until it holds; fails after `ms`. */
+export async function eventually(holds: () => boolean | Promise<boolean>, ms = 15_000): Promise<void> {
+  const end = performance.now() + ms;
+  while (!(await holds())) {
+    if (performance.now() > end) throw new Error("It did not come true in time");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
