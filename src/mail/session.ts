@@ -22,7 +22,12 @@ export interface Session {
   readonly reused: boolean;
   /** MAIL, RCPT of each recipient, DATA. Never rejects: what happened is in the answer. */
   readonly send: (transaction: OutgoingTransaction) => Promise<TransactionReplies>;
+  /** AUTH PLAIN or LOGIN, at most once per session. Only deliver/ calls it, once the peer has proven who it is. Never rejects. */
+  readonly authenticate: (user: string, password: string) => Promise<LoginResult>;
 }
+
+/** `refused` without a reply: the peer offers no mechanism of ours, or the session broke. */
+export type LoginResult = "accepted" | { readonly refused: string; readonly smtp?: PeerReply };
 
 export interface OutgoingTransaction {
   readonly reversePath: Envelope["reversePath"];

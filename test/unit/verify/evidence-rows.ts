@@ -46,6 +46,7 @@ export function session(bent: Partial<Session> = {}): Session {
     localAddress: undefined,
     extensions: new Set(),
     reused: false,
+    authenticate: () => Promise.resolve("accepted"),
     send: () => Promise.resolve({ recipients: new Map() }),
     ...bent,
   };
