@@ -41,5 +41,10 @@ export interface Problem {
 }
 
 export type Loaded =
-  | { readonly ok: true; readonly settings: Settings }
+  | {
+      readonly ok: true;
+      readonly settings: Settings;
+      /** What is accepted and yet worth a word: ended exceptions, defaults nobody means. */
+      readonly warnings: readonly Problem[];
+    }
   | { readonly ok: false; readonly problems: readonly Problem[] };

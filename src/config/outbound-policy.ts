@@ -1,0 +1,149 @@
+/**
+ * The outbound policy of one destination: layers laid over each other, judged for dead keys and contradictions, and
+ * made into plain data with the origin of every key.
+ */
+import { isIP } from "node:net";
+import type { ExceptionRecord, NextHop, Origin, OutboundPolicy } from "../decide/policy.ts";
+import type { TlsLevel } from "../mail/tls-requirement.ts";
+import type { Building } from "./building.ts";
+import { reportDeadKeys } from "./dead-keys.ts";
+import { keyAt, type Located, originAt, originsOf, overlay, partAt, plain, type Path, without } from "./located.ts";
+import { type Hops, outbound as outboundSchema } from "./schema/outbound.ts";
+import { buildTlsPolicy } from "./tls-policy.ts";
+
+export const DEFAULT_LEVEL: TlsLevel = "encrypt";
+const AUTHENTICATED: readonly TlsLevel[] = ["verify", "secure", "fingerprint", "authenticated", "dane-only"];
+
+/** A layer's `outbound` over those beneath it. A nearer `profile` states all of version and suites. */
+export function compose(layers: readonly (Located | undefined)[]): Located | undefined {
+  return layers.reduce(
+    (below, layer) => {
+      const tls = layer && partAt(layer, ["tls"]);
+      const beneath = below?.kind === "map" ? below.entries.get("tls") : undefined;
+      if (
+        tls?.kind !== "map" ||
+        !tls.entries.has("profile") ||
+        beneath?.value.kind !== "map" ||
+        below?.kind !== "map"
+      ) {
+        return overlay(below, layer);
+      }
+      const bare = without(without(beneath.value, "min_version"), "ciphers");
+      return overlay({ ...below, entries: new Map(below.entries).set("tls", { ...beneath, value: bare }) }, layer);
+    },
+    undefined as Located | undefined,
+  );
+}
+
+export interface OutboundRequest {
+  /** Lowest first: sealpost.yaml, partner, exception. The last one is judged for dead keys. */
+  readonly layers: readonly (Located | undefined)[];
+  readonly source: OutboundPolicy["source"];
+  readonly partner: string | null;
+  readonly permitted: boolean;
+  /** For messages when nothing is written. */
+  readonly origin: Origin;
+  readonly exception?: ExceptionRecord;
+}
+
+/** Undefined when the layers do not fit together, which was reported. */
+export function buildOutbound(building: Building, request: OutboundRequest): OutboundPolicy | undefined {
+  const { source, partner, permitted, exception } = request;
+  const merged = compose(request.layers);
+  const tree: Located = merged ?? { kind: "map", origin: request.origin, entries: new Map() };
+  const parsed = outboundSchema.safeParse(plain(tree.kind === "map" ? without(tree, "unlisted") : tree));
+  if (!parsed.success) return undefined;
+  const { tls = {}, next_hop: hops } = parsed.data;
+  const level = tls.level ?? DEFAULT_LEVEL;
+  const own = request.layers.at(-1);
+  if (!reportDeadKeys(own && partAt(own, ["tls"]), level, building.problems)) return undefined;
+  const place = { tree, path: ["tls"], weakMay: source === "exception", level: DEFAULT_LEVEL };
+  const policy = buildTlsPolicy(building, tls, place);
+  const nextHop = hops === undefined ? [{ kind: "mx" as const }] : buildNextHop(building, hops, tree, ["next_hop"]);
+  checkHops(building, { tree, nextHop, hopPath: ["next_hop"], tlsPath: ["tls"] }, policy);
+  return {
+    partner,
+    source,
+    permitted,
+    nextHop,
+    tls: policy,
+    lifetimeMs: parsed.data.lifetime ?? building.lifetimeMs,
+    origins: originsOf(tree),
+    ...(exception !== undefined && { exception }),
+  };
+}
+
+/** The hops as the client tries them; passwords are read from their files. */
+export function buildNextHop(building: Building, hops: Hops, tree: Located, path: Path): NextHop[] {
+  return hops.map((hop, index): NextHop => {
+    const { to } = hop;
+    const here = [...path, index];
+    if (hop.auth !== undefined && to.kind !== "host") {
+      const remedy = 'write to: "[host]:port"';
+      building.problems.add(originAt(tree, here), "a password is sent to a named host only", remedy);
+    }
+    if (hop.implicit_tls && to.kind !== "host") {
+      building.problems.add(originAt(tree, here), "implicit_tls needs a named host", 'write to: "[host]:465"');
+    }
+    if (to.kind !== "host") return to;
+    const auth = hop.auth && passwordOf(building, hop.auth, tree, [...here, "auth"]);
+    const port = to.port ?? building.port;
+    return { kind: "host", host: to.host, port, implicitTls: hop.implicit_tls, ...(auth !== undefined && { auth }) };
+  });
+}
+
+type Auth = NonNullable<Hops[number]["auth"]>;
+
+function passwordOf(
+  building: Building,
+  auth: Auth,
+  tree: Located,
+  path: Path,
+): { user: string; password: string } | undefined {
+  const { user, password, password_file: file, allow_group_read: groupMay } = auth;
+  if ((password === undefined) === (file === undefined)) {
+    const said = file === undefined ? "auth without a password" : "password and password_file exclude each other";
+    building.problems.add(originAt(tree, path), said, "write password_file: PATH");
+    return undefined;
+  }
+  if (file === undefined) return { user, password: password ?? "" };
+  const at = originAt(tree, [...path, "password_file"]);
+  const content = building.access.secret(at, file, groupMay ?? building.groupMay)?.replace(/\r?\n$/, "");
+  if (content === undefined) return undefined;
+  if (content !== "" && !/[\r\n\0]/.test(content)) return { user, password: content };
+  building.problems.add(at, `${file} does not hold one line with a password`, "write the password alone into it");
+  return undefined;
+}
+
+export interface HopPlace {
+  readonly tree: Located;
+  readonly nextHop: readonly NextHop[];
+  readonly hopPath: Path;
+  readonly tlsPath: Path;
+}
+
+/** Where the route and the level exclude each other. */
+export function checkHops({ problems }: Building, place: HopPlace, tls: OutboundPolicy["tls"]): void {
+  const { tree, nextHop, hopPath, tlsPath } = place;
+  const { level, match } = tls;
+  const hopAt = (index: number) => originAt(tree, [...hopPath, index]);
+  const named = match.some((entry) => typeof entry !== "string");
+  for (const [index, hop] of nextHop.entries()) {
+    if (hop.kind !== "host") continue;
+    if (hop.auth !== undefined && !AUTHENTICATED.includes(level)) {
+      const remedy = "write tls: {level: secure}, verify or fingerprint";
+      problems.add(hopAt(index), `auth at level ${level} would hand the password to anybody`, remedy);
+    } else if (hop.implicitTls && level === "none") {
+      problems.add(hopAt(index), "implicit_tls at level none, which tries no TLS", "remove one of them");
+    } else if (isIP(hop.host) !== 0 && (level === "verify" || level === "secure") && !named) {
+      const remedy = "write match: [name.in.its.certificate]";
+      problems.add(hopAt(index), `at level ${level} an address needs a name to match`, remedy);
+    }
+  }
+  const onlyMx = match.length > 0 && match.every((entry) => entry === "hostname");
+  if (level === "secure" && onlyMx && nextHop.every(({ kind }) => kind !== "host")) {
+    const at = keyAt(tree, [...tlsPath, "match"]) ?? originAt(tree, tlsPath);
+    const remedy = "write match: [nexthop, dot-nexthop], the host's name, or level: verify";
+    problems.add(at, "match: hostname can never hold at level secure, where names from MX prove nothing", remedy);
+  }
+}

@@ -1,0 +1,70 @@
+/** `domains` of sealpost.yaml: where mail for our own goes, at the level of `next_hop_tls`. */
+import type { NextHop, Origin, OutboundPolicy, OwnDomain } from "../decide/policy.ts";
+import type { TlsLevel } from "../mail/tls-requirement.ts";
+import type { Building } from "./building.ts";
+import { reportDeadKeys } from "./dead-keys.ts";
+import { keyAt, type Located, originAt, originsOf, partAt, type Path } from "./located.ts";
+import { buildNextHop, checkHops } from "./outbound-policy.ts";
+import type { Ownership } from "./ownership.ts";
+import { isLoopback } from "./scalars.ts";
+import type { OwnDomainEntry } from "./schema/own-domains.ts";
+import { buildTlsPolicy } from "./tls-policy.ts";
+
+const INNER: NextHop = { kind: "host", host: "127.0.0.1", port: 2600, implicitTls: false };
+
+export function buildOwnDomains(
+  building: Building,
+  ownership: Ownership,
+  entries: readonly OwnDomainEntry[],
+  tree: Located,
+): OwnDomain[] {
+  return entries.flatMap((entry, index) => {
+    const path = ["domains", index];
+    const outbound = buildRoute(building, entry, tree, path);
+    const names = entry.domain.filter((name, at) =>
+      ownership.claim({ host: name }, originAt(tree, [...path, "domain", at])),
+    );
+    const language = entry.language === undefined ? {} : { language: entry.language };
+    return outbound === undefined ? [] : names.map((domain) => ({ domain, outbound, ...language }));
+  });
+}
+
+function buildRoute(building: Building, entry: OwnDomainEntry, tree: Located, path: Path): OutboundPolicy | undefined {
+  const { problems } = building;
+  const hopPath = [...path, "next_hop"];
+  if (entry.next_hop === undefined) {
+    const remedy = 'write next_hop: "[host]:port" of the server that holds the mailboxes';
+    problems.warn(originAt(tree, path), "no next_hop is written; [127.0.0.1]:2600 is used", remedy);
+  }
+  const nextHop = entry.next_hop === undefined ? [INNER] : buildNextHop(building, entry.next_hop, tree, hopPath);
+  const tlsPath = [...path, "next_hop_tls"];
+  const level: TlsLevel = nextHop.every(staysHere) ? "may" : "encrypt";
+  const tls = entry.next_hop_tls ?? {};
+  if (!reportDeadKeys(partAt(tree, tlsPath), tls.level ?? level, problems)) return undefined;
+  const policy = buildTlsPolicy(building, tls, { tree, path: tlsPath, weakMay: false, level });
+  checkHops(building, { tree, nextHop, hopPath, tlsPath }, policy);
+  return {
+    partner: null,
+    source: "own-domain",
+    permitted: true,
+    nextHop,
+    tls: policy,
+    lifetimeMs: building.lifetimeMs,
+    origins: routeOrigins(tree, path),
+  };
+}
+
+function staysHere(hop: NextHop): boolean {
+  return hop.kind === "host" && (isLoopback(hop.host) || hop.host === "localhost");
+}
+
+/** Under the names that the other outbound policies use. */
+function routeOrigins(tree: Located, path: Path): Record<string, Origin> {
+  const hop = keyAt(tree, [...path, "next_hop"]);
+  const tls = keyAt(tree, [...path, "next_hop_tls"]);
+  return {
+    ...(hop && { next_hop: hop }),
+    ...(tls && { tls, "tls.level": tls }),
+    ...originsOf(partAt(tree, [...path, "next_hop_tls"]), "tls."),
+  };
+}

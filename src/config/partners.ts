@@ -1,0 +1,113 @@
+/** Partner files to partner policies: inheritance, what may not be weaker than the default, and exceptions. */
+import { basename } from "node:path";
+import type { Origin, OutboundPolicy, PartnerPolicy } from "../decide/policy.ts";
+import { isAtLeast, type TlsLevel } from "../mail/tls-requirement.ts";
+import type { Building } from "./building.ts";
+import type { Checked } from "./check-schema.ts";
+import { buildExceptions } from "./exceptions.ts";
+import { keyAt, type Located, originAt, partAt } from "./located.ts";
+import { buildOutbound, type OutboundRequest } from "./outbound-policy.ts";
+import type { Ownership } from "./ownership.ts";
+import type { Problems } from "./problems.ts";
+import { DAY_MS, dayOf } from "./scalars.ts";
+import type { Partner } from "./schema/partner.ts";
+
+export interface PartnerContext {
+  readonly building: Building;
+  readonly ownership: Ownership;
+  /** `outbound` of sealpost.yaml; undefined when none is written. */
+  readonly base: Located | undefined;
+  /** What it came to; undefined when it has problems of its own, so that partners are not judged by it. */
+  readonly standard: OutboundPolicy | undefined;
+}
+
+/** The file's name without .yaml. */
+export function partnerId(file: string): string {
+  return basename(file, ".yaml");
+}
+
+/** Undefined when something was reported. */
+export function buildPartner(
+  context: PartnerContext,
+  file: string,
+  checked: Checked<Partner>,
+): PartnerPolicy | undefined {
+  const { tree, broken, value } = checked;
+  const names = claimNames(context, checked);
+  if (context.standard === undefined || broken.has("outbound")) return undefined;
+  const id = partnerId(file);
+  const own = partAt(tree, ["outbound"]);
+  const request: OutboundRequest = {
+    layers: [context.base, own],
+    source: "partner",
+    partner: id,
+    permitted: true,
+    origin: tree.origin,
+  };
+  const outbound = buildOutbound(context.building, request);
+  if (outbound !== undefined) refuseWeaker(context, own, outbound, context.standard);
+  const exceptions = buildExceptions(context.building, value.exceptions ?? [], tree, request);
+  return (
+    outbound && {
+      id,
+      name: value.name ?? id,
+      ...(value.owner !== undefined && { owner: value.owner }),
+      ...names,
+      outbound,
+      exceptions: exceptions.map(({ policy }) => policy),
+    }
+  );
+}
+
+function claimNames({ building, ownership }: PartnerContext, checked: Checked<Partner>) {
+  const { tree, broken } = checked;
+  const { domains = [], addresses = [] } = checked.value;
+  if (domains.length + addresses.length === 0 && !broken.has("domains") && !broken.has("addresses")) {
+    const at = keyAt(tree, ["domains"]) ?? keyAt(tree, ["addresses"]) ?? tree.origin;
+    building.problems.add(at, "a partner without domains and addresses", "write domains: [partner.example]");
+  }
+  for (const [index, pattern] of domains.entries()) ownership.claim(pattern, originAt(tree, ["domains", index]));
+  const lower = addresses.map((address) => address.toLowerCase());
+  for (const [index, address] of lower.entries()) ownership.claim(address, originAt(tree, ["addresses", index]));
+  return {
+    addresses: lower,
+    domains: domains.flatMap((pattern) => ("host" in pattern ? [pattern.host] : [])),
+    subdomainsOf: domains.flatMap((pattern) => ("below" in pattern ? [pattern.below] : [])),
+  };
+}
+
+/** none < may < encrypt < any that authenticates (contract section 3). */
+function rank(level: TlsLevel): number {
+  return level === "none" ? 0 : level === "may" ? 1 : level === "encrypt" ? 2 : 3;
+}
+
+function refuseWeaker(
+  { building }: PartnerContext,
+  own: Located | undefined,
+  partner: OutboundPolicy,
+  standard: OutboundPolicy,
+): void {
+  const { level, minVersion } = partner.tls;
+  const written = (key: string) => own && keyAt(own, ["tls", key]);
+  if (rank(level) < rank(standard.tls.level)) {
+    const at = written("level");
+    if (at !== undefined)
+      report(building, at, `level ${level} is weaker than the default ${standard.tls.level}`, `level: ${level}`);
+    return;
+  }
+  const at = written("min_version") ?? written("profile");
+  if (at === undefined || isAtLeast(minVersion, standard.tls.minVersion)) return;
+  const message = `${minVersion} is weaker than the default ${standard.tls.minVersion}`;
+  report(building, at, message, `min_version: ${minVersion}`);
+}
+
+function report(
+  { problems, now }: { problems: Problems; now: number },
+  at: Origin,
+  message: string,
+  wanted: string,
+): void {
+  const until = dayOf(now + 30 * DAY_MS);
+  const exception = `- {until: ${until}, approved_by: YOU@YOUR.DOMAIN, reason: "WHY", outbound: {tls: {${wanted}}}}`;
+  problems.add(at, message, `remove it, or write below exceptions: ${exception}`);
+}

@@ -1,0 +1,179 @@
+/**
+ * The schema of what applies to destinations: `outbound` of sealpost.yaml, of partner files and of exceptions, and
+ * `next_hop_tls`. Nothing has a default here, since files are laid over each other before defaults apply.
+ */
+import * as z from "zod";
+import { shown } from "../problems.ts";
+import { parseNamePattern } from "../scalars.ts";
+import {
+  digest,
+  domain,
+  flag,
+  hopText,
+  lastDay,
+  later,
+  mailbox,
+  mapOf,
+  oneOrMany,
+  path,
+  plainText,
+  positiveDuration,
+  profile,
+  says,
+  text,
+  wanted,
+  word,
+} from "./values.ts";
+
+const LEVELS = ["none", "may", "encrypt", "verify", "secure", "fingerprint", "authenticated", "dane-only"] as const;
+
+/** Postfix knows more words than these; the likeliest one gets its own answer. */
+export const level = z
+  .enum(LEVELS, {
+    error: ({ input }) =>
+      input === "dane"
+        ? says(
+            '"dane" is not a level',
+            "write may with mta_sts: ignore for what Postfix calls dane, or dane-only to demand it",
+          )
+        : wanted("a TLS level", `write ${LEVELS.slice(0, -1).join(", ")} or ${LEVELS.at(-1)}`)({ input }),
+  })
+  .refine((value) => value !== "authenticated" && value !== "dane-only", {
+    error: says("not available yet: DANE and MTA-STS are not read", "write secure, verify or fingerprint"),
+  });
+
+export const minVersion = word("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3");
+
+export const keyPair = mapOf({ certificate: path, key: path, allow_group_read: flag.optional() });
+
+/** `set:` names are looked up when the tree is built, since they may stand in another file. */
+const matchEntry = text(
+  "a name to match",
+  "write hostname, nexthop, dot-nexthop, host.example, .example or set:NAME",
+  (value) => {
+    if (value === "hostname" || value === "nexthop" || value === "dot-nexthop") return value;
+    return value.startsWith("set:") ? { set: value.slice(4) } : parseNamePattern(value);
+  },
+);
+
+export const match = oneOrMany(matchEntry);
+
+const pin = z.union([
+  digest.transform((sha256) => ({ sha256, of: "certificate" as const, not_after: undefined })),
+  mapOf({
+    sha256: digest,
+    of: word("certificate", "public-key").default("certificate"),
+    not_after: lastDay.optional(),
+  }),
+]);
+
+const commonTls = {
+  level: level.optional(),
+  match: match.optional(),
+  ca: oneOrMany(path).optional(),
+  crl: oneOrMany(path).optional(),
+  fingerprints: oneOrMany(pin).optional(),
+  profile: profile.optional(),
+  min_version: minVersion.optional(),
+  ciphers: plainText.optional(),
+  client_certificate: keyPair.optional(),
+  servername: domain.optional(),
+};
+
+export const outboundTls = mapOf({
+  ...commonTls,
+  dane: later(word("honour", "ignore"), "write dane: ignore", (value) => value === "ignore").optional(),
+  mta_sts: later(
+    word("honour", "ignore", "require"),
+    "write mta_sts: ignore",
+    (value) => value === "ignore",
+  ).optional(),
+  tls_required_no: later(
+    word("ignore", "honour"),
+    "write tls_required_no: ignore",
+    (value) => value === "ignore",
+  ).optional(),
+});
+
+export const nextHopTls = z.union([level.transform((level) => ({ level })), mapOf(commonTls)]);
+
+const hopMap = mapOf({
+  to: hopText,
+  implicit_tls: flag.default(false),
+  auth: mapOf({
+    user: plainText,
+    password: plainText.optional(),
+    password_file: path.optional(),
+    allow_group_read: flag.optional(),
+  }).optional(),
+});
+
+export const nextHop = oneOrMany(
+  z.union([hopText.transform((to) => ({ to, implicit_tls: false, auth: undefined })), hopMap]),
+);
+
+const headers = z.union([
+  word("keep", "strip"),
+  mapOf({
+    received: word("strip", "anonymize", "keep").optional(),
+    remove: oneOrMany(plainText).optional(),
+    message_id: word("keep", "rewrite").optional(),
+  }),
+]);
+
+const step = z.union([
+  word("bounce"),
+  mapOf({
+    next_hop: nextHop.optional(),
+    smime_encrypt: flag.optional(),
+    approved_by: mailbox.optional(),
+    lifetime: positiveDuration.optional(),
+  }),
+]);
+
+export const mode = later(word("enforce", "report"), "write mode: enforce", (value) => value === "enforce");
+export const reportUntil = later(lastDay, "remove it; report mode is not there either", () => false);
+
+export const smimeOut = mapOf({
+  sign: later(word("never", "if-possible", "always"), "write sign: never", (value) => value === "never").optional(),
+  encrypt: later(word("never", "if-known", "always"), "write encrypt: never", (value) => value === "never").optional(),
+});
+
+export const outboundShape = {
+  next_hop: nextHop.optional(),
+  tls: outboundTls.optional(),
+  headers: later(headers, "write headers: keep", (value) => value === "keep").optional(),
+  dkim: later(word("sign", "require", "none"), "write dkim: none", (value) => value === "none").optional(),
+  smime: smimeOut.optional(),
+  lifetime: positiveDuration.optional(),
+  on_expiry: later(
+    oneOrMany(step),
+    "write on_expiry: [bounce]",
+    (steps) => steps.length === 1 && steps[0] === "bounce",
+  ).optional(),
+  mode: mode.optional(),
+  report_until: reportUntil.optional(),
+};
+
+export const outbound = mapOf(outboundShape);
+export type Outbound = z.output<typeof outbound>;
+export type OutboundTls = z.output<typeof outboundTls>;
+export type NextHopTls = z.output<typeof nextHopTls>;
+export type Hops = z.output<typeof nextHop>;
+export type Match = z.output<typeof match>;
+
+export const sets = z
+  .record(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/), match, {
+    error: wanted("a map", "write NAME: [.example, …]"),
+  })
+  .superRefine((value, context) => {
+    for (const [name, entries] of Object.entries(value)) {
+      const nested = entries.find((entry) => typeof entry === "object" && "set" in entry);
+      if (nested === undefined) continue;
+      context.addIssue({
+        code: "custom",
+        path: [name],
+        message: says(`the set ${shown(name)} names another set`, "write the names out"),
+      });
+    }
+  });

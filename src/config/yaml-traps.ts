@@ -1,0 +1,122 @@
+/** What the YAML parser refused, in words for people who meant something else: place, what YAML made of it, the cure. */
+import type { YAMLParseError } from "yaml";
+import { shown } from "./problems.ts";
+
+export interface SyntaxFlaw {
+  /** Into the text. */
+  readonly offset: number;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+/** Errors after which the rest of the file is read wrongly: later ones are consequences. */
+const DERAILING: ReadonlySet<string> = new Set([
+  "BAD_INDENT",
+  "TAB_AS_INDENT",
+  "MISSING_CHAR",
+  "MULTIPLE_DOCS",
+  "BLOCK_AS_IMPLICIT_KEY",
+]);
+
+/** One flaw per line, up to the first one that derails the parser. */
+export function syntaxFlaws(text: string, errors: readonly YAMLParseError[]): SyntaxFlaw[] {
+  const flaws: SyntaxFlaw[] = [];
+  let lastLine = -1;
+  for (const error of errors) {
+    const { begin, line } = lineAround(text, error.pos[0]);
+    if (begin !== lastLine) flaws.push(flawOf(error, line, begin));
+    lastLine = begin;
+    if (DERAILING.has(error.code)) break;
+  }
+  return flaws;
+}
+
+function lineAround(text: string, offset: number): { readonly begin: number; readonly line: string } {
+  const at = Math.min(offset, text.length);
+  const begin = text.lastIndexOf("\n", at - 1) + 1;
+  const end = text.indexOf("\n", at);
+  return { begin, line: text.slice(begin, end < 0 ? text.length : end).replace(/\r$/, "") };
+}
+
+function flawOf(error: YAMLParseError, line: string, begin: number): SyntaxFlaw {
+  const [offset] = error.pos;
+  const column = offset - begin;
+  return bracketed(line, column, begin) ?? reference(line, begin) ?? byCode(error, line, column);
+}
+
+/** `[host]:25` and `[tls]*`: YAML takes the brackets for a list and chokes on the rest. */
+function bracketed(line: string, column: number, begin: number): SyntaxFlaw | undefined {
+  const close = line.lastIndexOf("]", column);
+  const open = close < 0 ? -1 : line.lastIndexOf("[", close);
+  if (open < 0 || column - close > 1) return undefined;
+  const tail = /^[^\s,}\]#]*/.exec(line.slice(close + 1))?.[0] ?? "";
+  if (tail === "") return undefined;
+  const whole = line.slice(open, close + 1) + tail;
+  return {
+    offset: begin + open,
+    message: `YAML reads ${shown(line.slice(open, close + 1))} as a list`,
+    remedy: `put it in quotes: "${whole}"`,
+  };
+}
+
+/** `{address: ${NAME}}`: the braces belong to YAML inside a flow map. */
+function reference(line: string, begin: number): SyntaxFlaw | undefined {
+  const open = line.indexOf("${");
+  const first = line.search(/[[{]/);
+  if (open < 0 || first > open) return undefined;
+  const whole = /^\$\{[^}]*\}?/.exec(line.slice(open))?.[0] ?? "${";
+  return {
+    offset: begin + open,
+    message: `YAML reads the braces of ${shown(whole)} as a map`,
+    remedy: `put it in quotes: "${whole}"`,
+  };
+}
+
+function byCode(error: YAMLParseError, line: string, column: number): SyntaxFlaw {
+  const [offset] = error.pos;
+  const word = /^[^\s,\]}]*/.exec(line.slice(column))?.[0] ?? "";
+  switch (error.code) {
+    case "BAD_SCALAR_START":
+      return {
+        offset,
+        message: `a value cannot begin with ${shown(word.slice(0, 1))}`,
+        remedy: `put it in quotes: "${word}"`,
+      };
+    case "BAD_ALIAS":
+      return { offset, message: `YAML reads ${shown(word)} as an alias`, remedy: `put it in quotes: "${word}"` };
+    case "TAB_AS_INDENT":
+      return { offset, message: "a tab as indentation", remedy: "indent with spaces" };
+    case "DUPLICATE_KEY":
+      return { offset, message: `${shown(word.replace(/:$/, ""))} is written twice`, remedy: "remove one of them" };
+    case "MULTIPLE_DOCS":
+      return {
+        offset,
+        message: "a second YAML document begins here",
+        remedy: "remove the line ---; one file is one document",
+      };
+    case "BLOCK_AS_IMPLICIT_KEY":
+      return {
+        offset,
+        message: "YAML reads the value as a map, because of a colon followed by a space",
+        remedy: "put the value in quotes, or begin a new line",
+      };
+    case "BAD_INDENT":
+      return {
+        offset,
+        message: "the indentation fits no line above, or a bracket is not closed",
+        remedy: "align the keys of one map; close each [ and {",
+      };
+    case "MISSING_CHAR":
+      return {
+        offset,
+        message: `YAML misses something here: ${error.message}`,
+        remedy: "close the quote or bracket, put a space after the colon, a comma between entries",
+      };
+    default:
+      return {
+        offset,
+        message: `not YAML: ${error.message}`,
+        remedy: "put the value in quotes if it holds any of : # [ ] { } , & * ! | > % @ `",
+      };
+  }
+}
