@@ -2,7 +2,7 @@
  * Which policy governs a recipient, and what one host must prove under it. Pure: no clock, no I/O.
  * The policy follows the recipient, whatever the next hop, and is asked anew at each attempt.
  */
-import { ancestry } from "../mail/domain-name.ts";
+import { ancestry, isBelow } from "../mail/domain-name.ts";
 import { formatMailbox, isAddressLiteral, type Mailbox } from "../mail/mailbox.ts";
 import { type NamePattern, opportunistic, type TlsRequirement } from "../mail/tls-requirement.ts";
 import type { MatchEntry, NextHop, OutboundPolicy, PartnerPolicy, Policy, TlsPolicy } from "./policy.ts";
@@ -37,13 +37,20 @@ export function decisions(policy: Policy): DecideOutbound {
   return (recipient, now) => {
     const partner = partnerOf(recipient);
     if (partner !== undefined) return inForce(partner.exceptions, now) ?? partner.outbound;
-    const ours = isAddressLiteral(recipient.domain) ? undefined : own.get(recipient.domain);
-    return ours ?? inForce(policy.defaultExceptions, now) ?? policy.default;
+    if (isAddressLiteral(recipient.domain)) return policy.default;
+    const { domain } = recipient;
+    const meant = policy.defaultExceptions.filter(({ exception }) => isFor(exception?.domains, domain));
+    return own.get(domain) ?? inForce(meant, now) ?? policy.default;
   };
 }
 
 function inForce(exceptions: readonly OutboundPolicy[], now: number): OutboundPolicy | undefined {
   return exceptions.find(({ exception }) => exception !== undefined && now < exception.endsAt);
+}
+
+function isFor(domains: readonly NamePattern[] | undefined, domain: string): boolean {
+  if (domains === undefined) return true;
+  return domains.some((name) => ("host" in name ? name.host === domain : isBelow(domain, name.below)));
 }
 
 /** The host about to be tried, and how we came to its name. */

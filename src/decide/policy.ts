@@ -43,6 +43,8 @@ export interface ExceptionRecord {
   /** Epoch ms at which it has ended (the first instant after the inclusive date, UTC). */
   readonly endsAt: number;
   readonly origin: Origin;
+  /** The destinations it is for, in sealpost.yaml; absent in a partner file, where it is for the partner. */
+  readonly domains?: readonly NamePattern[];
 }
 
 /** One destination's whole outbound policy, inheritance already applied. */

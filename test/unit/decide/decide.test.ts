@@ -51,6 +51,24 @@ describe("an exception", () => {
   );
 });
 
+describe("an exception for some domains only", () => {
+  const scoped = exception(NOW + 1);
+  const domains = [{ host: "late.example" }, { below: "old.example" }];
+  const decide = decisions(
+    policy({ defaultExceptions: [{ ...scoped, exception: { ...scoped.exception!, domains } }] }),
+  );
+  it.each([
+    ["late.example", "exception"],
+    ["mx.late.example", "default"],
+    ["a.b.old.example", "exception"],
+    ["old.example", "default"],
+    ["other.example", "default"],
+    ["[192.0.2.1]", "default"],
+  ])("for %s leaves %s in force", (domain, source) =>
+    expect(decide(parseMailbox(`a@${domain}`)!, NOW).source).toBe(source),
+  );
+});
+
 describe("what a host must prove", () => {
   const mx = { host: "mx1.hoster.example", route: "mx", learnedFromMx: true, recipientDomain: "acme.example" } as const;
   const hop = {
