@@ -1,0 +1,99 @@
+/**
+ * The message/delivery-status part (RFC 3464 §2): per-message fields, then a group of fields for each recipient.
+ * Whatever a peer or a client said is cleaned before it is written.
+ */
+import type { MessageFacts } from "../mail/delivery.ts";
+import type { Recipient } from "../mail/envelope.ts";
+import { formatDomain, formatMailbox, type Mailbox, needsSmtpUtf8 } from "../mail/mailbox.ts";
+import type { PeerReply, Problem } from "../mail/outcome.ts";
+import { headerLine, mailDate, printable } from "./header-line.ts";
+
+/** One recipient that was not reached. */
+export interface Unreached {
+  readonly recipient: Recipient;
+  readonly end: "failed" | "expired";
+  /** Of the last attempt. */
+  readonly problem: Problem<"deferred" | "failed">;
+  /** Name or address of the host that was tried last. */
+  readonly remoteMta?: string;
+}
+
+export interface StatusInput {
+  readonly hostname: string;
+  readonly message: MessageFacts;
+  readonly unreached: readonly Unreached[];
+  /** Epoch ms. */
+  readonly lastAttemptAt: number;
+}
+
+export function deliveryStatus(input: StatusInput): string {
+  const { message, unreached } = input;
+  const envid = message.envelope.mail.envid;
+  const envelopeId = envid === undefined ? undefined : decodeXtext(envid);
+  const perMessage = [
+    headerLine("Reporting-MTA", `dns; ${input.hostname}`),
+    envelopeId === undefined ? "" : headerLine("Original-Envelope-Id", envelopeId),
+    headerLine("Arrival-Date", mailDate(message.receivedAt)),
+  ];
+  const most = unreached.length > 30 ? 80 : 300; // many recipients: the whole must stay small
+  return [perMessage.join(""), ...unreached.map((each) => recipientFields(each, input.lastAttemptAt, most))].join(
+    "\r\n",
+  );
+}
+
+function recipientFields({ recipient, end, problem, remoteMta }: Unreached, at: number, most: number): string {
+  const original = recipient.orcpt === undefined ? undefined : originalRecipient(recipient.orcpt);
+  return [
+    original === undefined ? "" : headerLine("Original-Recipient", original),
+    headerLine("Final-Recipient", finalRecipient(recipient.mailbox)),
+    headerLine("Action", "failed"),
+    headerLine("Status", statusOf(end, problem)),
+    remoteMta === undefined ? "" : headerLine("Remote-MTA", `dns; ${printable(remoteMta, 255)}`),
+    headerLine("Diagnostic-Code", diagnosticCode(problem, most)),
+    headerLine("Last-Attempt-Date", mailDate(at)),
+  ].join("");
+}
+
+/** RFC 3463; a delivery that ran out of time is 5.4.7 whatever it waited for. */
+export function statusOf(end: Unreached["end"], { status }: Pick<Unreached["problem"], "status">): string {
+  if (end === "expired") return "5.4.7";
+  const subject = /^[245](\.\d{1,3}\.\d{1,3})$/.exec(status)?.[1] ?? ".0.0";
+  return `5${subject}`;
+}
+
+/** The peer's own words if it said no (RFC 3464 §2.3.6), else our reason and sentence. */
+function diagnosticCode({ reason, detail, smtp }: Unreached["problem"], most: number): string {
+  return smtp === undefined ? `x-sealpost; ${reason}: ${printable(detail, most)}` : `smtp; ${replyText(smtp, most)}`;
+}
+
+/** A reply on one line: `550 5.1.1 No such user`. */
+export function replyText({ code, enhancedCode, text }: PeerReply, most: number): string {
+  const clean = printable(text, most);
+  const enhanced = enhancedCode === undefined ? "" : printable(enhancedCode, 11);
+  return [String(code), clean.startsWith(enhanced) ? "" : enhanced, clean].filter((word) => word !== "").join(" ");
+}
+
+/** RFC 6533 §3: an address outside ASCII is of type utf-8, and still written in ASCII. */
+function finalRecipient(mailbox: Mailbox): string {
+  if (!needsSmtpUtf8(mailbox)) return `rfc822; ${formatMailbox(mailbox)}`;
+  const local = mailbox.localPart.replace(/[^\x21-\x7e]|[\\+=]/gu, (letter) => {
+    return `\\x{${(letter.codePointAt(0) ?? 0).toString(16).toUpperCase()}}`;
+  });
+  return `utf-8; ${local}@${formatDomain(mailbox.domain)}`;
+}
+
+/** RFC 3461 §6.3: as the sender gave it, xtext decoded; left out when it would not be a plain line. */
+function originalRecipient(orcpt: string): string | undefined {
+  const at = orcpt.indexOf(";");
+  const type = orcpt.slice(0, Math.max(at, 0));
+  const address = decodeXtext(orcpt.slice(at + 1));
+  return /^[A-Za-z0-9-]{1,30}$/.test(type) && address !== undefined ? `${type}; ${address}` : undefined;
+}
+
+/** RFC 3461 §4; undefined unless the result is printable ASCII. */
+function decodeXtext(text: string): string | undefined {
+  const decoded = text.replace(/\+([0-9A-Fa-f]{2})/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+  return /^[\x21-\x7e][\x20-\x7e]{0,499}$/.test(decoded) ? decoded.trimEnd() : undefined;
+}

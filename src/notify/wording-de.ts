@@ -1,0 +1,59 @@
+/** German words of notices. */
+import type { Wording } from "./wording.ts";
+
+const its = (rest: string) => (domain: string) => `das Mailsystem von ${domain} ${rest}`;
+
+export const german: Wording = {
+  language: "de",
+  date: (at) =>
+    `${new Intl.DateTimeFormat("de-DE", { dateStyle: "long", timeStyle: "short", timeZone: "UTC" }).format(at)} UTC`,
+  reasons: {
+    "starttls-not-supported": its("bietet zurzeit keine Verschlüsselung an"),
+    "certificate-host-mismatch": its("zeigt ein Zertifikat, das auf einen anderen Namen ausgestellt ist"),
+    "certificate-expired": its("zeigt ein Zertifikat, das zurzeit nicht gültig ist"),
+    "certificate-not-trusted": its("zeigt ein Zertifikat eines Ausstellers, dem hier nicht vertraut wird"),
+    "validation-failure": its("hat keine verschlüsselte Verbindung zustande gebracht"),
+    "tlsa-invalid": its("zeigt ein Zertifikat, das nicht zu den Angaben der Domain im DNS passt"),
+    "dnssec-invalid": (domain) => `die signierten Einträge von ${domain} im DNS ließen sich nicht prüfen`,
+    "dane-required": (domain) =>
+      `${domain} veröffentlicht den hier verlangten Nachweis seines Zertifikats (DANE) nicht`,
+    "sts-policy-fetch-error": (domain) => `die von ${domain} angekündigte Sicherheitsrichtlinie war nicht abrufbar`,
+    "sts-policy-invalid": (domain) => `die von ${domain} veröffentlichte Sicherheitsrichtlinie ist nicht lesbar`,
+    "sts-webpki-invalid": its("erfüllt die Sicherheitsrichtlinie nicht, die die Domain veröffentlicht"),
+    "tls-parameters-too-weak": its("bietet nur eine zu schwache Verschlüsselung an"),
+    "fingerprint-mismatch": its("zeigt ein anderes Zertifikat als das vereinbarte"),
+    "client-certificate-demanded": its(
+      "verlangt von uns ein Zertifikat, das wir nicht haben oder das es nicht anerkennt",
+    ),
+    "requiretls-not-supported": its("sichert nicht zu, die Nachricht nur verschlüsselt weiterzugeben"),
+    "mx-not-in-policy": (domain) => `ein Mailserver von ${domain} steht nicht in dessen veröffentlichter Richtlinie`,
+    "smtputf8-not-supported": its("nimmt keine Adressen mit Zeichen außerhalb von ASCII an"),
+    "8bitmime-not-supported": its("nimmt keine Nachrichten mit 8-Bit-Inhalt an"),
+    "dns-failed": its("war im DNS nicht zu ermitteln"),
+    "no-such-domain": (domain) => `die Domain ${domain} gibt es nicht`,
+    "host-not-found": (domain) => `es wurde kein Mailsystem von ${domain} gefunden`,
+    "null-mx": (domain) => `die Domain ${domain} gibt an, keine Mail anzunehmen`,
+    "connection-failed": its("war nicht erreichbar"),
+    "connection-lost": its("hat die Verbindung abgebrochen"),
+    "smtp-4xx": its("hat die Nachricht vorerst nicht angenommen"),
+    "smtp-5xx": its("hat die Nachricht abgelehnt"),
+    loop: (domain) => `die Nachricht an ${domain} wäre immer wieder zu diesem Gateway zurückgekommen`,
+    expired: its("hat die Nachricht nicht rechtzeitig angenommen"),
+    "internal-error": () => "dieses Gateway selbst hatte eine Störung",
+  },
+  failure: {
+    senderName: "Mail-Zustellung",
+    subject: (domain) => `Nicht zugestellt: Ihre Nachricht an ${domain}`,
+    opening: ({ hostname, received, subject }) =>
+      `Hier ist das Mail-Gateway ${hostname}. Ihre Nachricht${subject === "" ? "" : ` „${subject}“`} vom ${received} wurde an die unten genannten Empfänger nicht zugestellt. Für sie folgt kein weiterer Versuch.`,
+    notReached: "Diese Empfänger wurden nicht erreicht:",
+    andMore: (count) => `und ${count} weitere`,
+    because: (reason) => `Der Grund: ${reason}.`,
+    expired: "Es wurde wiederholt versucht, bis die Frist abgelaufen war; dies ist der letzte Grund.",
+    stayedEncrypted: "Die Nachricht hat das Haus nicht unverschlüsselt verlassen.",
+    mayHaveArrived: "Die Verbindung brach ganz am Ende eines Versuchs ab: Die Nachricht kann dennoch angekommen sein.",
+    theySaid: "Das andere Mailsystem antwortete:",
+    technical: (reason, status) => `Technischer Name des Grundes: ${reason} (Status ${status}).`,
+    closing: (postmaster) => `Fragen beantwortet ${postmaster}. Der Kopf Ihrer Nachricht ist angehängt.`,
+  },
+};

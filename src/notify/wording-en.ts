@@ -1,0 +1,56 @@
+/** English words of notices. */
+import type { Wording } from "./wording.ts";
+
+const its = (rest: string) => (domain: string) => `the mail system of ${domain} ${rest}`;
+
+export const english: Wording = {
+  language: "en",
+  date: (at) =>
+    `${new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "short", timeZone: "UTC" }).format(at)} UTC`,
+  reasons: {
+    "starttls-not-supported": its("offers no encryption at present"),
+    "certificate-host-mismatch": its("shows a certificate that is made out to another name"),
+    "certificate-expired": its("shows a certificate that is not valid at this time"),
+    "certificate-not-trusted": its("shows a certificate of an issuer that is not trusted here"),
+    "validation-failure": its("did not complete an encrypted connection"),
+    "tlsa-invalid": its("shows a certificate that does not fit what the domain publishes in DNS"),
+    "dnssec-invalid": (domain) => `the signed entries of ${domain} in DNS could not be verified`,
+    "dane-required": (domain) => `${domain} does not publish the proof of its certificate (DANE) that is demanded here`,
+    "sts-policy-fetch-error": (domain) => `the mail security policy that ${domain} announces could not be fetched`,
+    "sts-policy-invalid": (domain) => `the mail security policy that ${domain} publishes cannot be read`,
+    "sts-webpki-invalid": its("does not meet the mail security policy that the domain publishes"),
+    "tls-parameters-too-weak": its("offers only encryption that is too weak"),
+    "fingerprint-mismatch": its("shows another certificate than the one agreed upon"),
+    "client-certificate-demanded": its("demands a certificate from us that we do not have or that it does not accept"),
+    "requiretls-not-supported": its("does not promise to pass the message on over encryption only"),
+    "mx-not-in-policy": (domain) => `a mail host of ${domain} is not one that its published policy names`,
+    "smtputf8-not-supported": its("does not accept addresses with letters outside ASCII"),
+    "8bitmime-not-supported": its("does not accept messages with 8-bit content"),
+    "dns-failed": its("could not be looked up in DNS"),
+    "no-such-domain": (domain) => `the domain ${domain} does not exist`,
+    "host-not-found": (domain) => `no mail system of ${domain} was found`,
+    "null-mx": (domain) => `the domain ${domain} states that it accepts no mail`,
+    "connection-failed": its("could not be reached"),
+    "connection-lost": its("broke the connection off"),
+    "smtp-4xx": its("did not accept the message for the time being"),
+    "smtp-5xx": its("refused the message"),
+    loop: (domain) => `the message for ${domain} would have come back to this gateway again and again`,
+    expired: its("did not take the message in time"),
+    "internal-error": () => "this gateway itself had a fault",
+  },
+  failure: {
+    senderName: "Mail Delivery System",
+    subject: (domain) => `Not delivered: your message to ${domain}`,
+    opening: ({ hostname, received, subject }) =>
+      `This is the mail gateway ${hostname}. Your message${subject === "" ? "" : ` "${subject}"`} of ${received} was not delivered to the recipients named below. Nothing more will be tried for them.`,
+    notReached: "These recipients were not reached:",
+    andMore: (count) => `and ${count} more`,
+    because: (reason) => `The reason: ${reason}.`,
+    expired: "It was tried again and again until its time had passed; this is the last reason.",
+    stayedEncrypted: "The message has not left the house unencrypted.",
+    mayHaveArrived: "The connection broke at the very end of one attempt: the message may have arrived nevertheless.",
+    theySaid: "The other mail system said:",
+    technical: (reason, status) => `Technical name of the reason: ${reason} (status ${status}).`,
+    closing: (postmaster) => `If you have questions, please ask ${postmaster}. The header of your message is attached.`,
+  },
+};
