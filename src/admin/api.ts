@@ -1,0 +1,114 @@
+/** The routes of /api/v1: what the token's holder may see and do. Every action is logged with who asked for it. */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { AdminDeps } from "./admin-server.ts";
+import { type BadRequest, isQueueId, readQueueFilter } from "./queue-query.ts";
+import type { QueueFilter } from "../store/queue.ts";
+
+export type ReloadResult =
+  | { readonly ok: true; readonly generation: number }
+  | { readonly ok: false; readonly problems: readonly ReloadProblem[] };
+
+export interface ReloadProblem {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly message: string;
+  readonly remedy: string;
+}
+
+type ById = { Params: { id: string } };
+
+export function addApi(app: FastifyInstance, deps: AdminDeps): void {
+  app.get("/api/v1/status", async () => deps.status());
+  app.post("/api/v1/reload", (request, reply) => reload(deps, request, reply));
+  app.get("/api/v1/queue", async (request, reply) => {
+    const read = readQueueFilter(asRecord(request.query), { now: deps.clock.now(), paged: true });
+    if ("error" in read) return reply.code(400).send(read);
+    return { deliveries: await deps.queue.list({ limit: 100, ...read.filter }) };
+  });
+  app.get<ById>("/api/v1/queue/:id", async (request, reply) => {
+    const { id } = request.params;
+    const deliveries = isQueueId(id) ? await deps.queue.list({ id, limit: 1_000 }) : [];
+    return deliveries.length === 0 ? reply.code(404).send(NOT_THERE) : { deliveries };
+  });
+  app.post<ById>("/api/v1/queue/:id/retry", (request, reply) =>
+    byId(request, reply, (id) => retry(deps, reply, { id })),
+  );
+  app.post<ById>("/api/v1/queue/:id/remove", (request, reply) =>
+    byId(request, reply, (id) => remove(deps, reply, { id }, asRecord(request.body)["reason"])),
+  );
+  app.post("/api/v1/queue/retry", (request, reply) =>
+    bulk(deps, request, reply, (filter) => retry(deps, reply, filter)),
+  );
+  app.post("/api/v1/queue/remove", (request, reply) =>
+    bulk(deps, request, reply, (filter, reason) => {
+      if (Object.keys(filter).length === 0) return Promise.resolve(reply.code(400).send(NO_FILTER));
+      return remove(deps, reply, filter, reason);
+    }),
+  );
+}
+
+const NOT_THERE: BadRequest = {
+  error: "There is no such message in the queue",
+  remedy: "It may have ended: look for its queueId in the log.",
+};
+const NO_FILTER: BadRequest = {
+  error: "Removing needs a filter",
+  remedy: "Name a domain, partner, sender, recipient, reason or age; the whole queue is never removed at once.",
+};
+const NO_REASON: BadRequest = {
+  error: "Removing needs a reason",
+  remedy: "Say in one line why the mail is removed; it goes into the log.",
+};
+
+type Answered = Promise<unknown>;
+
+function byId(request: FastifyRequest<ById>, reply: FastifyReply, run: (id: string) => Answered): Answered {
+  const { id } = request.params;
+  return isQueueId(id) ? run(id) : Promise.resolve(reply.code(404).send(NOT_THERE));
+}
+
+/** `{filter: {…}, reason}`; no body at all is the empty filter. */
+async function bulk(
+  deps: AdminDeps,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  run: (filter: QueueFilter, reason: unknown) => Answered,
+): Answered {
+  const { filter = {}, reason, ...more } = asRecord(request.body);
+  const [strange] = Object.keys(more);
+  if (strange !== undefined || typeof filter !== "object" || filter === null)
+    return reply.code(400).send({ error: "The body is not understood", remedy: 'Send {filter: {…}, reason: "…"}.' });
+  const read = readQueueFilter(asRecord(filter), { now: deps.clock.now(), paged: false });
+  return "error" in read ? reply.code(400).send(read) : run(read.filter, reason);
+}
+
+async function retry(deps: AdminDeps, reply: FastifyReply, filter: QueueFilter): Answered {
+  const result = await deps.queue.retry(filter);
+  return answer(reply, filter, result);
+}
+
+async function remove(deps: AdminDeps, reply: FastifyReply, filter: QueueFilter, reason: unknown): Answered {
+  if (typeof reason !== "string" || reason.trim() === "" || reason.length > 500) return reply.code(400).send(NO_REASON);
+  const result = await deps.queue.remove(filter, reason.trim());
+  return answer(reply, filter, result);
+}
+
+/** A message that is named must be there; a filter may match nothing. */
+function answer(reply: FastifyReply, filter: QueueFilter, result: { matched: number; busy: number }): FastifyReply {
+  const missing = filter.id !== undefined && result.matched + result.busy === 0;
+  return missing ? reply.code(404).send(NOT_THERE) : reply.send(result);
+}
+
+async function reload(deps: AdminDeps, request: FastifyRequest, reply: FastifyReply): Answered {
+  const result = await deps.reload();
+  const detail = result.ok ? `generation ${result.generation}` : `refused, ${result.problems.length} problems`;
+  deps.emit("admin.action", { action: "reload", address: request.ip, detail });
+  if (result.ok) return reply.send(result);
+  const error = "The new configuration is refused, the old one stays";
+  return reply.code(422).send({ error, remedy: "Mend the problems and reload again.", problems: result.problems });
+}
+
+function asRecord(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
+}

@@ -1,0 +1,90 @@
+/**
+ * Filters as people write them, in a query string, a JSON body or on the command line, made into a QueueFilter.
+ * Nothing is guessed: an unknown word or an address that is none is refused, for a filter that is read too widely
+ * would retry or remove the wrong mail.
+ */
+import { formatDomain, formatMailbox, parseMailbox, parseMailDomain } from "../mail/mailbox.ts";
+import type { QueueFilter } from "../store/queue.ts";
+
+export interface BadRequest {
+  readonly error: string;
+  readonly remedy: string;
+}
+
+export const FILTER_WORDS = ["id", "domain", "partner", "sender", "recipient", "reason", "older_than"] as const;
+const PAGE_WORDS = ["limit", "after"] as const;
+
+type Word = (typeof FILTER_WORDS)[number] | (typeof PAGE_WORDS)[number];
+type Reader = (text: string, now: number) => QueueFilter | string;
+
+/** What a word becomes, or a sentence that says what may stand there. */
+const READERS: Readonly<Record<Word, Reader>> = {
+  id: (text) => (isQueueId(text) ? { id: text } : "Write a queue id, as `sealpost queue list` shows it."),
+  domain: (text) => {
+    const domain = parseMailDomain(text);
+    return domain === undefined ? "Write a domain, as acme.example." : { domain: formatDomain(domain) };
+  },
+  partner: (text) =>
+    /^[^\s/]{1,100}$/.test(text) ? { partner: text } : "Write the name of the partner file without .yaml.",
+  sender: (text) => {
+    if (text === "<>") return { sender: "" };
+    const sender = readAddress(text);
+    return sender === undefined ? "Write a whole address, or <> for the null sender." : { sender };
+  },
+  recipient: (text) => {
+    const recipient = readAddress(text);
+    return recipient === undefined ? "Write a whole address." : { recipient };
+  },
+  reason: (text) => (/^[0-9a-z-]{1,60}$/.test(text) ? { reason: text } : "Write a reason, as certificate-expired."),
+  older_than: (text, now) => {
+    const ms = readAge(text);
+    return ms === undefined ? "Write an age, as 30s, 15m, 4h or 2d." : { before: now - ms };
+  },
+  limit: (text) => {
+    const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+    return limit >= 1 && limit <= 1_000 ? { limit } : "Write a number from 1 to 1000.";
+  },
+  after: (text) => (/^[0-9a-z#-]{1,64}$/.test(text) ? { after: text } : "Write the `cursor` of the last entry."),
+};
+
+/** `paged` allows limit and after. Values that are not there are skipped. */
+export function readQueueFilter(
+  given: Readonly<Record<string, unknown>>,
+  options: { readonly now: number; readonly paged: boolean },
+): { readonly filter: QueueFilter } | BadRequest {
+  let filter: QueueFilter = {};
+  const words: readonly string[] = options.paged ? [...FILTER_WORDS, ...PAGE_WORDS] : FILTER_WORDS;
+  for (const [word, value] of Object.entries(given)) {
+    if (value === undefined) continue;
+    if (!words.includes(word))
+      return { error: `There is no filter ${quoted(word)}`, remedy: `Use ${words.join(", ")}.` };
+    if (typeof value !== "string") return { error: `${word} is not one text`, remedy: `Give ${word} once, as a text.` };
+    const read = READERS[word as Word](value, options.now);
+    if (typeof read === "string") return { error: `${quoted(value)} does not fit ${word}`, remedy: read };
+    filter = { ...filter, ...read };
+  }
+  return { filter };
+}
+
+/** A message's id, or that of one of its deliveries. */
+export function isQueueId(text: string): boolean {
+  return /^[0-9a-f]{32}(?:-\d{1,6})?$/.test(text);
+}
+
+const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
+
+/** Milliseconds of `30s`, `15m`, `4h` or `2d`. */
+function readAge(text: string): number | undefined {
+  const match = /^(\d{1,9})([smhd])$/.exec(text);
+  const unit = UNITS[match?.[2] ?? ""];
+  return match === null || unit === undefined ? undefined : Number(match[1]) * unit;
+}
+
+function readAddress(text: string): string | undefined {
+  const mailbox = parseMailbox(text);
+  return mailbox === undefined ? undefined : formatMailbox(mailbox);
+}
+
+function quoted(text: string): string {
+  return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
+}
