@@ -62,7 +62,8 @@ export function createRelay<V>(deps: RelayDeps<V>): (delivery: Delivery) => Prom
     const at = { now: deps.clock.now(), fraction: deps.random.fraction() };
     const settled = settle(delivery, outcomes, deps.policy().schedule, at);
     for (const attempted of attempts) deps.reportAttempt({ ...attempted, nextAttemptAt: settled.next?.at });
-    await end(deps, delivery, settled);
+    const badly = settled.badly.map((ended) => withHost(ended, attempts));
+    await end(deps, delivery, { ...settled, badly });
     return settled.report;
   };
 }
@@ -95,6 +96,12 @@ async function tryPart<V>(
     const waits: Outcome = problem("deferred", "internal-error", "The attempt failed inside the gateway");
     return { outcomes: forAll(part.delivery, waits) };
   }
+}
+
+/** Notices name the host that was tried last (RFC 3464 §2.3.5). */
+function withHost(ended: EndedBadly, attempts: readonly Pick<Attempted, "trial">[]): EndedBadly {
+  const host = attempts.find(({ trial }) => trial.outcomes.has(ended.recipient.position))?.trial.seen?.host.name;
+  return host === undefined ? ended : { ...ended, remoteMta: host };
 }
 
 async function park<V>(deps: RelayDeps<V>, delivery: Delivery, error: StoreError): Promise<AttemptReport> {

@@ -23,7 +23,7 @@ export interface Gauges {
 export interface Metrics {
   /** Given every event that is logged. */
   readonly count: Emit;
-  readonly text: () => Promise<string>;
+  readonly text: (gauges: Gauges) => Promise<string>;
 }
 
 type Labels = Readonly<Record<string, string>>;
@@ -49,7 +49,7 @@ const COUNTERS = {
 type Counter = keyof typeof COUNTERS;
 type Add = (counter: Counter, labels?: Labels, by?: number) => void;
 
-export function createMetrics(gauges: Gauges): Metrics {
+export function createMetrics(): Metrics {
   const series = new Map<Counter, Map<string, number>>();
   const add: Add = (counter, labels = {}, by = 1) => {
     const values = series.get(counter) ?? new Map<string, number>();
@@ -61,7 +61,7 @@ export function createMetrics(gauges: Gauges): Metrics {
     add(counter, {}, 0);
   return {
     count: (event, fields) => COUNTED[event]?.(fields, add),
-    text: async () => [...counterLines(series), ...(await gaugeLines(gauges))].join("\n") + "\n",
+    text: async (gauges) => [...counterLines(series), ...(await gaugeLines(gauges))].join("\n") + "\n",
   };
 }
 

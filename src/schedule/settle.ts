@@ -13,6 +13,8 @@ export interface EndedBadly {
   readonly recipient: Recipient;
   readonly end: "failed" | "expired";
   readonly problem: Problem<"deferred" | "failed">;
+  /** The host tried last; known to who made the attempt. */
+  readonly remoteMta?: string;
 }
 
 export interface Settlement {

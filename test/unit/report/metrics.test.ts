@@ -12,12 +12,12 @@ const gauges: Gauges = {
 };
 
 async function samples(metrics: Metrics): Promise<string[]> {
-  return (await metrics.text()).split("\n").filter((line) => !line.startsWith("#") && line !== "");
+  return (await metrics.text(gauges)).split("\n").filter((line) => !line.startsWith("#") && line !== "");
 }
 
 describe("the metrics", () => {
   it("count recipients by outcome and reason, and TLS of what was delivered", async () => {
-    const metrics = createMetrics(gauges);
+    const metrics = createMetrics();
     metrics.count("delivery", deliveryFields({ recipients: ["a@acme.example", "b@acme.example"] }));
     metrics.count("delivery", deliveryFields({ outcome: "deferred", reason: "certificate-expired" }));
     metrics.count("delivery", deliveryFields({ outcome: "deferred", reason: "certificate-expired" }));
@@ -28,7 +28,7 @@ describe("the metrics", () => {
   });
 
   it("show the queue and the sessions as they are at the scrape", async () => {
-    const found = await samples(createMetrics(gauges));
+    const found = await samples(createMetrics());
     expect(found).toEqual(
       expect.arrayContaining([
         "sealpost_messages_accepted_total 0",
@@ -43,10 +43,10 @@ describe("the metrics", () => {
   });
 
   it("are well-formed: every series has help and type before it, once", async () => {
-    const metrics = createMetrics(gauges);
+    const metrics = createMetrics();
     metrics.count("error", { kind: "attempt", detail: "" });
     metrics.count("error", { kind: "store", detail: "" });
-    const lines = (await metrics.text()).trimEnd().split("\n");
+    const lines = (await metrics.text(gauges)).trimEnd().split("\n");
     const typed = lines.filter((line) => line.startsWith("# TYPE")).map((line) => line.split(" ")[2]);
     expect(new Set(typed).size).toBe(typed.length);
     let current: string | undefined;
@@ -57,11 +57,11 @@ describe("the metrics", () => {
   });
 
   it("escape label values", async () => {
-    expect(await samples(createMetrics(gauges))).toContain('sealpost_info{version="0.1.0\\"\\\\"} 1');
+    expect(await samples(createMetrics())).toContain('sealpost_info{version="0.1.0\\"\\\\"} 1');
   });
 
   it("count each alarm when it is raised and not when it is cleared", async () => {
-    const metrics = createMetrics(gauges);
+    const metrics = createMetrics();
     const alarm = { code: "dead", partner: null, since: "", until: undefined, remedy: "" };
     metrics.count("alarm", { ...alarm, state: "raised" });
     metrics.count("alarm", { ...alarm, state: "cleared" });

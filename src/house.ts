@@ -1,0 +1,161 @@
+/**
+ * Furnishes the house: creates each room with what it needs of the others, and reloads them together. What is in
+ * force is one snapshot, read through a function by whoever needs it, and replaced whole.
+ */
+import { createListeners, type Listeners } from "./accept/listener.ts";
+import type { Loaded, Problem, Settings } from "./config/settings.ts";
+import { reply } from "./mail/smtp-reply.ts";
+import { createOutgoing, type Outgoing } from "./outgoing.ts";
+import { ownAddresses } from "./own-addresses.ts";
+import { createReceive } from "./receive.ts";
+import type { Emit } from "./report/events.ts";
+import type { Log } from "./report/log.ts";
+import type { Clock } from "./runtime/clock.ts";
+import type { Random } from "./runtime/random.ts";
+import { changedPartners, needsRestart, type Snapshot, snapshotOf } from "./snapshot.ts";
+import { createFreshContent } from "./store/fresh-content.ts";
+import type { QueueStore } from "./store/queue.ts";
+
+export interface HouseDeps {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Pick<Log, "use" | "reopen">;
+  readonly emit: Emit;
+  readonly queue: QueueStore;
+  readonly settings: Settings;
+  readonly loadConfig: (generation: number) => Promise<Loaded>;
+}
+
+export interface House {
+  readonly outgoing: Outgoing;
+  readonly listeners: Listeners;
+  readonly snapshot: () => Snapshot;
+  /** Loads the configuration anew, whole or not at all. */
+  readonly reload: () => Promise<Reloaded>;
+  /** Where the listeners are, once they are bound. */
+  readonly settle: (bound: readonly { readonly address: string; readonly port: number }[]) => void;
+  /** Takes nothing new, finishes what is in hand within `graceMs`, cuts the rest. */
+  readonly close: (graceMs: number) => Promise<void>;
+}
+
+export type Reloaded =
+  | { readonly ok: true; readonly generation: number }
+  /** What kept the old configuration in force. */
+  | { readonly ok: false; readonly problems: readonly Problem[] };
+
+/** Bodies of fresh small messages kept until their first attempt has ended. */
+const FRESH_BYTES = 64 * 1024 * 1024;
+
+export function furnish(deps: HouseDeps): House {
+  const { clock, random, emit, queue, settings } = deps;
+  let current = snapshotOf(settings);
+  let bound: readonly { readonly address: string; readonly port: number }[] = [];
+  const stopping = new AbortController();
+  const fresh = createFreshContent(FRESH_BYTES);
+  const snapshot = (): Snapshot => current;
+  const isOwn = ownAddresses({
+    hostname: () => current.settings.hostname,
+    mxPort: () => current.settings.delivery.port,
+    bound: () => bound,
+  });
+  const outgoing = createOutgoing({ clock, random, queue, fresh, snapshot, isOwn, emit, stopping: stopping.signal });
+  const receive = createReceive({
+    clock,
+    random,
+    hostname: () => current.settings.hostname,
+    queue,
+    policy: () => ({ outbound: current.decide, bounceLifetimeMs: current.settings.policy.bounceLifetimeMs }),
+    dispatcher: outgoing.dispatcher,
+    remember: fresh.remember,
+    emit,
+  });
+  const listeners = createListeners({
+    clock,
+    random,
+    settings: settings.accept,
+    receive,
+    decideRecipient: (recipient) => (current.decide(recipient, clock.now()).permitted ? undefined : NOT_PERMITTED),
+    usable: queue.usable,
+    emit,
+  });
+  const use = (next: Snapshot): void => {
+    current = next;
+  };
+  return {
+    outgoing,
+    listeners,
+    snapshot,
+    reload: serially(() => reload(deps, { outgoing, listeners, snapshot, use })),
+    settle: (places) => {
+      bound = places;
+    },
+    close: async (graceMs) => {
+      const cancel = clock.after(graceMs, () => stopping.abort());
+      await Promise.all([listeners.stop(graceMs), outgoing.dispatcher.stop()]);
+      cancel();
+      stopping.abort();
+      outgoing.close();
+    },
+  };
+}
+
+const NOT_PERMITTED = reply(550, "7.1", "Mail to this destination is not permitted here");
+
+interface InForce extends Pick<House, "outgoing" | "listeners" | "snapshot"> {
+  readonly use: (next: Snapshot) => void;
+}
+
+async function reload(deps: HouseDeps, house: InForce): Promise<Reloaded> {
+  const before = house.snapshot().settings;
+  const loaded = await deps.loadConfig(before.policy.generation + 1);
+  const problems = loaded.ok ? apply(deps, house, loaded.settings) : loaded.problems;
+  if (problems.length > 0 || !loaded.ok) {
+    deps.emit("config.refused", { problems: problems.map(formatProblem) });
+    return { ok: false, problems };
+  }
+  const { settings } = loaded;
+  const { generation } = settings.policy;
+  deps.log.use(settings.log);
+  house.outgoing.pool.empty();
+  for (const partner of changedPartners(before, settings)) {
+    // What waits for a partner that was corrected is due now; mail without a partner file keeps its schedule.
+    if (partner !== null) await deps.queue.retry({ partner }, deps.clock.now());
+  }
+  house.outgoing.dispatcher.reopen();
+  deps.emit("config.reloaded", { generation, files: settings.files.length });
+  return { ok: true, generation };
+}
+
+/** Puts new settings in force; a problem leaves everything as it was. */
+function apply(deps: HouseDeps, house: InForce, settings: Settings): readonly Problem[] {
+  const at = { file: settings.file, line: 1, column: 1 };
+  const fixed = needsRestart(deps.settings, settings);
+  if (fixed.length > 0)
+    return fixed.map((key) => ({
+      ...at,
+      message: `${key} cannot change while the gateway runs`,
+      remedy: "restart it, or write the old value",
+    }));
+  const listening = house.listeners.reload(settings.accept);
+  if (!listening.ok) {
+    const message = `listener ${listening.listener}: ${listening.detail}`;
+    return [{ ...at, message, remedy: "correct its certificate or address" }];
+  }
+  house.use(snapshotOf(settings));
+  return [];
+}
+
+/** `file:line:column: what is wrong; what to write instead` */
+export function formatProblem({ file, line, column, message, remedy }: Problem): string {
+  return `${file}:${line}:${column}: ${message}; ${remedy}`;
+}
+
+/** One run after another, however often it is called. */
+function serially<T>(run: () => Promise<T>): () => Promise<T> {
+  let last: Promise<unknown> = Promise.resolve();
+  return () => {
+    const next = last.then(run, run);
+    last = next.catch(() => undefined);
+    return next;
+  };
+}
