@@ -6,7 +6,7 @@ import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, ty
 import type { Emit } from "../report/events.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
-import { addApi, type ReloadResult } from "./api.ts";
+import { addApi } from "./api.ts";
 import type { QueueActions } from "./queue-actions.ts";
 import { createRequestGuard } from "./request-guard.ts";
 import type { AdminSettings } from "./settings.ts";
@@ -15,7 +15,8 @@ import { loadToken } from "./token-file.ts";
 export interface AdminDeps {
   readonly settings: AdminSettings;
   readonly queue: QueueActions;
-  readonly reload: () => Promise<ReloadResult>;
+  /** The problems that kept the old configuration in force; empty when the new one is. */
+  readonly reload: () => Promise<readonly string[]>;
   readonly ready: () => { readonly ready: boolean; readonly problems: readonly string[] };
   /** Anything that JSON can say of the gateway as a whole; no secrets. */
   readonly status: () => Promise<object> | object;

@@ -4,18 +4,6 @@ import type { AdminDeps } from "./admin-server.ts";
 import { type BadRequest, isQueueId, readQueueFilter } from "./queue-query.ts";
 import type { QueueFilter } from "../store/queue.ts";
 
-export type ReloadResult =
-  | { readonly ok: true; readonly generation: number }
-  | { readonly ok: false; readonly problems: readonly ReloadProblem[] };
-
-export interface ReloadProblem {
-  readonly file: string;
-  readonly line: number;
-  readonly column: number;
-  readonly message: string;
-  readonly remedy: string;
-}
-
 type ById = { Params: { id: string } };
 
 export function addApi(app: FastifyInstance, deps: AdminDeps): void {
@@ -101,12 +89,12 @@ function answer(reply: FastifyReply, filter: QueueFilter, result: { matched: num
 }
 
 async function reload(deps: AdminDeps, request: FastifyRequest, reply: FastifyReply): Answered {
-  const result = await deps.reload();
-  const detail = result.ok ? `generation ${result.generation}` : `refused, ${result.problems.length} problems`;
+  const problems = await deps.reload();
+  const detail = problems.length === 0 ? "done" : `refused, ${problems.length} problems`;
   deps.emit("admin.action", { action: "reload", address: request.ip, detail });
-  if (result.ok) return reply.send(result);
+  if (problems.length === 0) return reply.send({ ok: true });
   const error = "The new configuration is refused, the old one stays";
-  return reply.code(422).send({ error, remedy: "Mend the problems and reload again.", problems: result.problems });
+  return reply.code(422).send({ error, remedy: "Mend the problems and reload again.", problems });
 }
 
 function asRecord(value: unknown): Readonly<Record<string, unknown>> {
