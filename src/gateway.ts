@@ -9,7 +9,7 @@ import { createQueueActions } from "./admin/queue-actions.ts";
 import { watchFiles } from "./config/file-watch.ts";
 import { loadOrMakeSecret } from "./config/secret-file.ts";
 import type { Loaded, Settings } from "./config/settings.ts";
-import { formatProblem, furnish, type House, type Reloaded } from "./house.ts";
+import { formatProblem, furnish, type House } from "./house.ts";
 import type { Emit, Events } from "./report/events.ts";
 import { createLog } from "./report/log.ts";
 import { createMetrics, type Metrics } from "./report/metrics.ts";
@@ -33,7 +33,8 @@ export interface GatewayDeps {
 export interface Gateway {
   readonly listeners: Events["gateway.ready"]["listeners"];
   readonly admin: Events["gateway.ready"]["admin"];
-  readonly reload: () => Promise<Reloaded>;
+  /** Answers with the problems that kept the old configuration in force; empty when the new one is. */
+  readonly reload: () => Promise<readonly string[]>;
   /** Opens the log file anew, after a rotation. */
   readonly reopenLog: () => void;
   /** Finishes what is in hand, at most 30 s. */

@@ -30,18 +30,13 @@ export interface House {
   readonly outgoing: Outgoing;
   readonly listeners: Listeners;
   readonly snapshot: () => Snapshot;
-  /** Loads the configuration anew, whole or not at all. */
-  readonly reload: () => Promise<Reloaded>;
+  /** Loads the configuration anew, whole or not at all; answers with the problems that kept the old one in force. */
+  readonly reload: () => Promise<readonly string[]>;
   /** Where the listeners are, once they are bound. */
   readonly settle: (bound: readonly { readonly address: string; readonly port: number }[]) => void;
   /** Takes nothing new, finishes what is in hand within `graceMs`, cuts the rest. */
   readonly close: (graceMs: number) => Promise<void>;
 }
-
-export type Reloaded =
-  | { readonly ok: true; readonly generation: number }
-  /** What kept the old configuration in force. */
-  | { readonly ok: false; readonly problems: readonly Problem[] };
 
 /** Bodies of fresh small messages kept until their first attempt has ended. */
 const FRESH_BYTES = 64 * 1024 * 1024;
@@ -105,13 +100,13 @@ interface InForce extends Pick<House, "outgoing" | "listeners" | "snapshot"> {
   readonly use: (next: Snapshot) => void;
 }
 
-async function reload(deps: HouseDeps, house: InForce): Promise<Reloaded> {
+async function reload(deps: HouseDeps, house: InForce): Promise<readonly string[]> {
   const before = house.snapshot().settings;
   const loaded = await deps.loadConfig(before.policy.generation + 1);
-  const problems = loaded.ok ? apply(deps, house, loaded.settings) : loaded.problems;
+  const problems = (loaded.ok ? apply(deps, house, loaded.settings) : loaded.problems).map(formatProblem);
   if (problems.length > 0 || !loaded.ok) {
-    deps.emit("config.refused", { problems: problems.map(formatProblem) });
-    return { ok: false, problems };
+    deps.emit("config.refused", { problems });
+    return problems;
   }
   const { settings } = loaded;
   const { generation } = settings.policy;
@@ -123,7 +118,7 @@ async function reload(deps: HouseDeps, house: InForce): Promise<Reloaded> {
   }
   house.outgoing.dispatcher.reopen();
   deps.emit("config.reloaded", { generation, files: settings.files.length });
-  return { ok: true, generation };
+  return [];
 }
 
 /** Puts new settings in force; a problem leaves everything as it was. */
