@@ -81,12 +81,14 @@ describe("a look-up", () => {
           "safe.example": { A: ["192.0.2.1"], secure: true },
           "half.example": { CNAME: "open.example", secure: true },
           "open.example": { A: ["192.0.2.2"] },
+          "other.example": { CNAME: "safe.example" },
         },
         { chase: false },
       ),
     ]);
     expect(await resolver.lookup(name("safe.example"), "A")).toMatchObject({ kind: "found", secure: true });
     expect(await resolver.lookup(name("half.example"), "A")).toMatchObject({ kind: "found", secure: false });
+    expect(await resolver.lookup(name("other.example"), "A")).toMatchObject({ kind: "found", secure: false });
   });
 
   it("asks again over TCP when the answer was truncated [RFC 7766 §5]", async () => {
@@ -230,6 +232,15 @@ describe("several resolvers", () => {
     const [gone, second] = [await startDnsServer(), await serve({ ...ACME })];
     await gone.close();
     expect(await resolverFor([gone, second]).lookup(name("acme.example"), "MX")).toMatchObject({ kind: "found" });
+  });
+
+  it("that all kept silent are asked a second time: a packet may have been lost", async () => {
+    const peer = await serve({ ...ACME });
+    peer.faults["*"] = "silence";
+    const pending = resolverFor([peer], systemClock, 300).lookup(name("acme.example"), "MX");
+    await expect.poll(() => peer.queries.length).toBe(1);
+    delete peer.faults["*"];
+    expect(await pending).toMatchObject({ kind: "found" });
   });
 
   it("a no of the first one is final", async () => {
