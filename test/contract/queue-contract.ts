@@ -338,7 +338,7 @@ export function queueContract(engine: EngineUnderTest): void {
       it("removes what is asked for, but not what is leased", async () => {
         const [leased] = await queue.claim("partner.test", NOW, 1);
         const gone = await queue.remove({});
-        expect(gone.map(({ id }) => id).sort()).toEqual([ids[1], ids[2], ids[3]].sort());
+        expect(new Set(gone.map(({ id }) => id))).toEqual(new Set(ids.slice(1)));
         expect(gone.find(({ id }) => id === ids[1])?.recipients).toEqual([
           { address: "erin@partner.test", end: "removed" },
           { address: "frank@other.test", end: "removed" },

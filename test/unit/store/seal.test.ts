@@ -1,0 +1,118 @@
+import { randomBytes } from "node:crypto";
+import { describe, expect, it } from "vitest";
+import type { Random } from "../../../src/runtime/random.ts";
+import { StoreError } from "../../../src/store/queue.ts";
+import {
+  createMessageKey,
+  openMessageKey,
+  openRecord,
+  queueKeyFrom,
+  type RecordPlace,
+  seal,
+  sealDetail,
+  sealRecord,
+  tagOf,
+  unseal,
+  unsealDetail,
+} from "../../../src/store/seal.ts";
+
+const random: Random = { bytes: (length) => randomBytes(length), fraction: () => 0.5 };
+const queueKey = queueKeyFrom(Buffer.alloc(32, 1));
+const otherKey = queueKeyFrom(Buffer.alloc(32, 2));
+const ID = "0123456789abcdef0123456789abcdef";
+const OTHER_ID = "f123456789abcdef0123456789abcdef";
+const key = createMessageKey(queueKey, ID, random);
+const damaged = expect.objectContaining({ kind: "damaged" });
+const first: RecordPlace = { stream: "body", record: 0, last: false };
+
+describe("a message key", () => {
+  it("opens what it sealed after it was wrapped and unwrapped", () => {
+    const again = openMessageKey(queueKey, ID, key.wrapped);
+    expect(unseal(again, "header", seal(key, "header", Buffer.from("Subject: x")))).toEqual(Buffer.from("Subject: x"));
+  });
+  it.each([
+    ["with another queue key", () => openMessageKey(otherKey, ID, key.wrapped)],
+    ["for another message", () => openMessageKey(queueKey, OTHER_ID, key.wrapped)],
+    ["cut short", () => openMessageKey(queueKey, ID, key.wrapped.subarray(0, 20))],
+    ["empty", () => openMessageKey(queueKey, ID, new Uint8Array(0))],
+    ...Array.from({ length: key.wrapped.length }, (_, at): [string, () => unknown] => [
+      `with octet ${at} changed`,
+      () => openMessageKey(queueKey, ID, flipped(key.wrapped, at)),
+    ]),
+  ])("is not opened %s", (_, open) => {
+    expect(open).toThrow(StoreError);
+    expect(open).toThrow(damaged);
+  });
+  it("differs from message to message", () => {
+    const same = createMessageKey(queueKey, ID, random);
+    expect(seal(same, "header", Buffer.from("x"))).not.toEqual(seal(key, "header", Buffer.from("x")));
+  });
+});
+
+describe("a record", () => {
+  const sealed = Buffer.concat(sealRecord(key, first, Buffer.from("some clear text")));
+  it("opens in its place", () => {
+    expect(openRecord(key, first, sealed).toString()).toBe("some clear text");
+  });
+  it.each<[string, RecordPlace]>([
+    ["as another record", { ...first, record: 1 }],
+    ["as the last one", { ...first, last: true }],
+    ["as a header", { ...first, stream: "header" }],
+  ])("does not open %s", (_, place) => {
+    expect(() => openRecord(key, place, sealed)).toThrow(damaged);
+  });
+  it("does not open for another message", () => {
+    const other = { ...key, messageId: OTHER_ID };
+    expect(() => openRecord(other, first, sealed)).toThrow(damaged);
+  });
+  it("does not open with any octet changed, or cut anywhere", () => {
+    for (let at = 0; at < sealed.length; at += 1) {
+      expect(() => openRecord(key, first, flipped(sealed, at))).toThrow(damaged);
+      expect(() => openRecord(key, first, sealed.subarray(0, at))).toThrow(damaged);
+    }
+  });
+  it("shares no key stream with any other record, header or detail", () => {
+    const zeros = Buffer.alloc(64);
+    const places: RecordPlace[] = [];
+    for (const stream of ["facts", "header", "body"] as const)
+      for (let record = 0; record < 50; record += 1) places.push({ stream, record, last: false });
+    const streams = places.map((place) => sealRecord(key, place, zeros)[0].toString("hex"));
+    const detail = sealDetail(key, "\0".repeat(64), random).subarray(12, 76).toString("hex");
+    expect(new Set([...streams, detail]).size).toBe(places.length + 1);
+  });
+});
+
+describe("the sentence of the last attempt", () => {
+  it("is sealed anew each time and opens again", () => {
+    const [one, two] = [sealDetail(key, "Größe ok", random), sealDetail(key, "Größe ok", random)];
+    expect(one).not.toEqual(two);
+    expect(unsealDetail(key, one)).toBe("Größe ok");
+    expect(() => unsealDetail(key, flipped(two, 3))).toThrow(damaged);
+  });
+});
+
+describe("a tag", () => {
+  it("is equal for equal values only, by kind and by queue key", () => {
+    const tag = (by: typeof queueKey, kind: string, value: string): string => tagOf(by, kind, value).toString("hex");
+    const mine = tag(queueKey, "sender", "a@b.test");
+    expect(tag(queueKey, "sender", "a@b.test")).toBe(mine);
+    expect(mine).toHaveLength(32);
+    expect(tag(queueKey, "recipient", "a@b.test")).not.toBe(mine);
+    expect(tag(queueKey, "sender", "a@c.test")).not.toBe(mine);
+    expect(tag(otherKey, "sender", "a@b.test")).not.toBe(mine);
+  });
+});
+
+describe("a queue key", () => {
+  it("is named by 16 hex digits that follow from it alone", () => {
+    expect(queueKey.id).toMatch(/^[0-9a-f]{16}$/);
+    expect(queueKeyFrom(Buffer.alloc(32, 1)).id).toBe(queueKey.id);
+    expect(otherKey.id).not.toBe(queueKey.id);
+  });
+});
+
+function flipped(bytes: Uint8Array, at: number): Buffer {
+  const copy = Buffer.from(bytes);
+  copy[at] = (copy[at] ?? 0) ^ 1;
+  return copy;
+}
