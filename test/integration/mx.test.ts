@@ -26,8 +26,10 @@ async function finder(zones: Record<string, DnsRecords>, rig: Rig = {}) {
   const peer: DnsPeer = await startDnsServer(zones);
   Object.assign(peer.faults, rig.faults);
   const resolvers = [{ transport: "udp", address: peer.address, port: peer.port } as const];
+  const silent = Object.values(peer.faults).some((fault) => fault === "silence" || fault === "garbage");
+  const timeoutMs = silent ? 100 : 5_000;
   const random: Random = { ...systemRandom, fraction: rig.fraction ?? (() => 0.999) };
-  const resolver = createResolver({ clock: systemClock, random, settings: () => ({ resolvers, timeoutMs: 100 }) });
+  const resolver = createResolver({ clock: systemClock, random, settings: () => ({ resolvers, timeoutMs }) });
   endings.push(resolver.close, peer.close);
   const find = createHostFinder({
     resolver,
