@@ -12,7 +12,7 @@ export type Stage = "greeting" | "ehlo" | "starttls" | "handshake" | "ehlo2";
 export interface Break {
   readonly stage: Stage;
   /** `not-offered`: EHLO names no STARTTLS. `injected`: plain text came behind the 220 to STARTTLS. */
-  readonly cause: "reply" | "timeout" | "closed" | "not-offered" | "injected" | ReplyFault;
+  readonly cause: "reply" | "timeout" | "closed" | "not-offered" | "injected" | "unreadable" | ReplyFault;
   /** For `closed`: the code of the error, OpenSSL's among them. */
   readonly code?: string;
   readonly reply?: PeerReply;
@@ -87,6 +87,7 @@ const HOW: Record<Break["cause"], string> = {
   closed: "ended the connection",
   "not-offered": "does not offer STARTTLS",
   injected: "sent plain text behind STARTTLS",
+  unreadable: "showed a certificate that cannot be read",
   "reply-too-long": "sent an answer without end",
   "reply-malformed": "does not speak SMTP",
 };

@@ -236,11 +236,22 @@ export class SmtpClient extends Base {
     return super._upgradeConnection((error, secured) => {
       if (error === null && this._socket instanceof TLSSocket) {
         this.#stage = this.#own.implicitTls ? "greeting" : "ehlo2";
-        this.#own.onSecured(this._socket);
+        if (!this.#secured(this._socket)) return this.#breakOff("unreadable");
         this.#limitTime(this.#own.commandTimeoutMs);
       }
-      done(error, secured);
+      return done(error, secured);
     });
+  }
+
+  /** Evidence that cannot be read is none; the peer chose the certificates, so they must not end the process. */
+  #secured(socket: TLSSocket): boolean {
+    try {
+      this.#own.onSecured(socket);
+      return true;
+    } catch {
+      this.#stage = "handshake";
+      return false;
+    }
   }
 
   override _sendCommand(line: string, logged?: string): void {

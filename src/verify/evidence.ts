@@ -3,7 +3,7 @@
  * recorded as Node tells them. Never use on a resumed session: Node then shows no certificates (and none fails all).
  */
 import { createHash, type KeyObject, X509Certificate } from "node:crypto";
-import type { TLSSocket } from "node:tls";
+import type { DetailedPeerCertificate, TLSSocket } from "node:tls";
 import type { PeerCertificate, PeerEvidence } from "../mail/peer-evidence.ts";
 import type { TlsVersion } from "../mail/tls-requirement.ts";
 
@@ -16,9 +16,10 @@ export interface Anchors {
 
 /** Call after the handshake, before the socket is closed. */
 export function readEvidence(socket: TLSSocket, anchors: Anchors): PeerEvidence {
+  const chainError = chainErrorOf(socket, anchors); // first: reading the sent chain empties what this one reads
   const sent = sentChain(socket);
-  const { group, sni } = { group: groupOf(socket), sni: sniOf(socket) };
-  const chainError = chainErrorOf(socket, sent, anchors);
+  const group = groupOf(socket);
+  const sni = sniOf(socket);
   return {
     version: socket.getProtocol() as TlsVersion,
     cipher: socket.getCipher().standardName,
@@ -41,20 +42,23 @@ function sentChain(socket: TLSSocket): X509Certificate[] {
  * OpenSSL keeps only the last error of a path, and dates come last: an expired certificate of a stranger reads
  * CERT_HAS_EXPIRED like one of our own authority. So a date error only stands if the path ends at an anchor.
  */
-function chainErrorOf(socket: TLSSocket, sent: readonly X509Certificate[], anchors: Anchors): string | undefined {
+function chainErrorOf(socket: TLSSocket, anchors: Anchors): string | undefined {
   if (socket.authorized) return undefined;
   const error: unknown = socket.authorizationError;
   const code = error instanceof Error && "code" in error ? String(error.code) : String(error);
   if (code !== "CERT_HAS_EXPIRED" && code !== "CERT_NOT_YET_VALID") return code;
-  return endsAtAnchor(socket, sent, anchors) ? code : "UNABLE_TO_VERIFY_LEAF_SIGNATURE";
+  return pathMeetsAnchor(socket, anchors) ? code : "UNABLE_TO_VERIFY_LEAF_SIGNATURE";
 }
 
-function endsAtAnchor(socket: TLSSocket, sent: readonly X509Certificate[], { sha256 }: Anchors): boolean {
-  if (sent.some((certificate) => sha256.has(digest(certificate.raw)))) return true;
-  // Here the issuer that Node adds from the store is what is looked for.
-  let top = socket.getPeerCertificate(true);
-  while (top.issuerCertificate !== undefined && top.issuerCertificate !== top) top = top.issuerCertificate;
-  return sha256.has(digest(top.raw));
+/** Here the issuers that Node adds from our own store are what is looked for. A root is its own issuer. */
+function pathMeetsAnchor(socket: TLSSocket, { sha256 }: Anchors): boolean {
+  const seen = new Set<string>();
+  let next: Partial<DetailedPeerCertificate> | undefined = socket.getPeerCertificate(true);
+  for (; next?.raw !== undefined && !seen.has(digest(next.raw)); next = next.issuerCertificate) {
+    if (sha256.has(digest(next.raw))) return true;
+    seen.add(digest(next.raw));
+  }
+  return false;
 }
 
 /** Exported for its tests: everything else here needs a socket. */

@@ -74,7 +74,7 @@ export interface MxServer {
   readonly port: number;
   readonly commands: readonly MxCommand[];
   readonly messages: readonly MxMessage[];
-  readonly handshakes: readonly { version: string | null; servername: string | false | null; client?: string }[];
+  readonly handshakes: readonly { version: string | null; servername: string | null; client?: string }[];
   readonly connections: () => number;
   /** Sockets open now. */
   readonly open: () => number;
@@ -129,7 +129,7 @@ export async function startMx(options: MxOptions = {}, address = "127.0.0.1", po
 interface MxState {
   readonly commands: MxCommand[];
   readonly messages: MxMessage[];
-  readonly handshakes: { version: string | null; servername: string | false | null; client?: string }[];
+  readonly handshakes: { version: string | null; servername: string | null; client?: string }[];
   connections: number;
 }
 
@@ -168,10 +168,17 @@ class MxConnection {
     if (greeting !== null) this.reply(greeting ?? `220 ${this.options.hostname ?? "mx.test"} ESMTP`);
   }
 
+  private readonly onData = (chunk: Buffer): void => this.receive(chunk);
+  private readonly onClose = (): void => this.keepPartial();
+
   private listen(): void {
-    this.socket.on("data", (chunk: Buffer) => this.receive(chunk));
-    this.socket.on("end", () => this.socket.end());
-    this.socket.on("close", () => this.keepPartial());
+    this.socket.on("data", this.onData);
+    this.socket.on("close", this.onClose);
+  }
+
+  private deafen(): void {
+    this.socket.removeListener("data", this.onData);
+    this.socket.removeListener("close", this.onClose);
   }
 
   private receive(chunk: Buffer): void {
@@ -256,11 +263,11 @@ class MxConnection {
         this.socket.destroy();
         return undefined;
       case "hang-after-220":
-        this.socket.removeAllListeners("data");
+        this.deafen();
         this.socket.resume();
         return this.reply("220 2.0.0 Ready");
       case "garbage":
-        this.socket.removeAllListeners("data");
+        this.deafen();
         this.socket.resume();
         this.socket.write("220 2.0.0 Ready\r\n");
         setImmediate(() => this.socket.write("HTTP/1.1 400 Bad Request\r\n\r\n"));
@@ -275,9 +282,7 @@ class MxConnection {
 
   private upgrade(then: () => void, say?: string): void {
     const plain = this.socket;
-    plain.removeAllListeners("data");
-    plain.removeAllListeners("end");
-    plain.removeAllListeners("close");
+    this.deafen();
     const { certificate, key, clientCa, ...limits } = this.options.tls ?? { certificate: "", key: "" };
     const context = tls.createSecureContext({ cert: certificate, key, ...(clientCa && { ca: clientCa }), ...limits });
     const asks = clientCa !== undefined;
@@ -293,7 +298,7 @@ class MxConnection {
       const { servername } = secured as { servername?: string | false | null };
       this.record.handshakes.push({
         version: secured.getProtocol(),
-        servername: servername ?? null,
+        servername: typeof servername === "string" ? servername : null,
         ...(client !== undefined && { client }),
       });
       then();

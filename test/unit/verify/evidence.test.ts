@@ -19,12 +19,10 @@ interface Handshake {
 /** As much of a TLSSocket as evidence is read from. */
 function socket({ sent = [], error, store, servername = false, group = null }: Handshake): TLSSocket {
   const chain = sent.map(({ certificate }) => new X509Certificate(certificate));
-  const top = { raw: new X509Certificate((store ?? sent.at(-1) ?? ca).certificate).raw };
-  const leaf = { raw: chain[0]?.raw, issuerCertificate: { ...top, issuerCertificate: undefined as unknown } };
-  leaf.issuerCertificate.issuerCertificate = leaf.issuerCertificate;
   chain.forEach((certificate, index) =>
     Object.defineProperty(certificate, "issuerCertificate", { value: chain[index + 1] }),
   );
+  let drained = false;
   const shown = {
     authorized: error === undefined,
     authorizationError: error === "as an Error" ? Object.assign(new Error("x"), { code: "CERT_REVOKED" }) : error,
@@ -32,10 +30,21 @@ function socket({ sent = [], error, store, servername = false, group = null }: H
     getProtocol: () => "TLSv1.3",
     getCipher: () => ({ standardName: "TLS_AES_128_GCM_SHA256" }),
     getEphemeralKeyInfo: () => group,
-    getPeerX509Certificate: () => chain[0],
-    getPeerCertificate: () => leaf,
+    getPeerX509Certificate: () => {
+      drained = true;
+      return chain[0];
+    },
+    getPeerCertificate: () => (drained ? {} : detailed([...sent, ...(store ? [store] : [])])),
   };
   return shown as unknown as TLSSocket;
+}
+
+/** As getPeerCertificate(true) shows them: the last one, a root, is its own issuer. */
+function detailed([first, ...above]: readonly Issued[]): object {
+  if (first === undefined) return {};
+  const entry: { raw: Buffer; issuerCertificate?: object } = { raw: new X509Certificate(first.certificate).raw };
+  entry.issuerCertificate = above.length > 0 ? detailed(above) : entry;
+  return entry;
 }
 
 describe("what a handshake showed", () => {
@@ -74,6 +83,11 @@ describe("what a handshake showed", () => {
 
   it.each<[string, Handshake, string]>([
     ["is Node's code", { sent: [server], error: "UNABLE_TO_GET_ISSUER_CERT" }, "UNABLE_TO_GET_ISSUER_CERT"],
+    [
+      "does not stand for dates when no certificate can be read",
+      { error: "CERT_HAS_EXPIRED" },
+      "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+    ],
     ["is an error's code", { sent: [server], error: "as an Error" }, "CERT_REVOKED"],
     [
       "stands for dates when the anchor was sent",
