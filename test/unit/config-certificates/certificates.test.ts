@@ -34,6 +34,11 @@ describe("a key pair", () => {
     expect(checkKeyPair(client.certificate, client.key, NOW)).toMatchObject({ names: [] });
   });
 
+  it("has no name that an entry with odd characters only quotes", () => {
+    const { certificate, key } = root.issue({ names: ["a.example", "x, DNS:evil.example, DNS:y", "b.example"] });
+    expect(checkKeyPair(certificate, key, NOW)).toMatchObject({ names: ["a.example", "b.example"] });
+  });
+
   it("may be followed by the whole chain, its root included, with comments between", () => {
     const file = `# own\n${relay.chain}\n# root\n${root.certificate}`;
     expect(checkKeyPair(file, relay.key, NOW)).not.toHaveProperty("message");
