@@ -98,6 +98,15 @@ export function codeOf(error: unknown): string | undefined {
   return typeof code === "string" ? code : undefined;
 }
 
+/** An empty file, 0600, for SQLite, whose own would be readable by others; one that exists is not even opened. */
+export async function ensureFile(path: string): Promise<void> {
+  try {
+    await (await open(path, constants.O_CREAT | constants.O_EXCL | constants.O_WRONLY, 0o600)).close();
+  } catch (error) {
+    if (codeOf(error) !== "EEXIST") throw error;
+  }
+}
+
 /** What a failed file operation means to the one who hands in mail. */
 export function toStoreError(error: unknown): StoreError {
   if (error instanceof StoreError) return error;

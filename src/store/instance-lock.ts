@@ -6,7 +6,7 @@
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { nodeDisk } from "./disk.ts";
+import { ensureFile, nodeDisk } from "./disk.ts";
 
 export type InstanceLock =
   | { readonly kind: "held"; readonly release: () => Promise<void> }
@@ -20,6 +20,7 @@ export async function acquireInstanceLock(dataDir: string): Promise<InstanceLock
   await nodeDisk.makeFolder(dataDir);
   const file = join(dataDir, "instance.lock");
   const pidFile = join(dataDir, "instance.pid");
+  await ensureFile(file);
   const database = lock(file);
   if (database === undefined) return { kind: "refused", pid: await readPid(pidFile), file };
   await writeFile(pidFile, `${process.pid}\n`, { mode: 0o600 });

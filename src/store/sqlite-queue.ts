@@ -39,6 +39,7 @@ interface Parts {
   readonly leases: Leases;
   readonly space: FreeSpace;
   readonly care: StoreCare;
+  readonly operations: Operations;
   readonly intake: Intake;
   readonly bodies: string;
 }
@@ -66,7 +67,8 @@ function assemble(base: {
   const care = createStoreCare({ clock: deps.clock, random: deps.random, disk, space, bodies, maintain });
   const onTaken = (id: string, messageKey: MessageKey): void => void leases.set(id, messageKey);
   const intake = createIntake({ disk, key, bodies, space, onTaken, doubt: opened.doubt });
-  const parts: Parts = { deps, disk, key, link, leases, space, care, intake, bodies };
+  const operations = createOperations(care);
+  const parts: Parts = { deps, disk, key, link, leases, space, care, operations, intake, bodies };
   const syncBodies = createFolderSync(disk, bodies);
   const spoolDeps = { disk, space, bodies, syncBodies, onFailure: care.onFailure };
   return {
@@ -75,15 +77,15 @@ function assemble(base: {
       return createSpool(spoolDeps, createMessageKey(key, messageId, deps.random), intake.spools);
     },
     enqueue: (message) =>
-      noticing(care, () =>
+      operations.run(() =>
         intake.store([message], true, async ([row]) => {
           if (row !== undefined) await link.call("enqueue", row, handOver(row.body));
         }),
       ),
     dueDomains: (now, except, limit) => link.call("dueDomains", { now, except: [...except], limit }),
     nextDue: async (now) => (await link.call("nextDue", now)) ?? undefined,
-    claim: (domain, now, limit) => noticing(care, () => claim(parts, { domain, now, limit })),
-    complete: (completion) => noticing(care, () => complete(parts, completion)),
+    claim: (domain, now, limit) => operations.run(() => claim(parts, { domain, now, limit })),
+    complete: (completion) => operations.run(() => complete(parts, completion)),
     park: async (id, detail) => {
       const messageKey = leases.get(id);
       if (messageKey === undefined) return;
@@ -95,6 +97,7 @@ function assemble(base: {
     stats: () => link.call("stats", null),
     usable: () => link.up() && care.healthy() && space.enough(),
     close: async () => {
+      await operations.finish();
       care.stop();
       await link.close();
     },
@@ -170,7 +173,7 @@ const REMOVED_AT_ONCE = 500;
 const LISTED_BY_DEFAULT = 100;
 
 function listOf(parts: Parts): Pick<QueueStore, "list" | "retry" | "remove"> {
-  const { key, link, care } = parts;
+  const { key, link, operations } = parts;
   const row = (filter: QueueFilter): ReturnType<typeof toFilterRow> => toFilterRow(filter, key);
   return {
     list: async (filter) => {
@@ -179,9 +182,9 @@ function listOf(parts: Parts): Pick<QueueStore, "list" | "retry" | "remove"> {
       const rows = await link.call("list", { filter: row(filter), limit, after: from });
       return rows.map((found) => toQueueItem(found, key));
     },
-    retry: (filter, now) => noticing(care, () => link.call("retry", { filter: row(filter), now })),
+    retry: (filter, now) => operations.run(() => link.call("retry", { filter: row(filter), now })),
     remove: (filter) =>
-      noticing(care, async () => {
+      operations.run(async () => {
         const all: FinishedMessage[] = [];
         for (;;) {
           const { removed, gone } = await link.call("remove", { filter: row(filter), limit: REMOVED_AT_ONCE });
@@ -192,14 +195,35 @@ function listOf(parts: Parts): Pick<QueueStore, "list" | "retry" | "remove"> {
   };
 }
 
-/** A full disk is noticed wherever it shows, so that space is made and looked for again. */
-async function noticing<T>(care: StoreCare, run: () => Promise<T>): Promise<T> {
-  try {
-    return await run();
-  } catch (error) {
-    if (error instanceof StoreError && error.kind === "no-space") care.onFailure(error);
-    throw error;
-  }
+/** What runs is finished before the store closes; a full disk is noticed wherever it shows, so that space is looked for. */
+interface Operations {
+  readonly run: <T>(operation: () => Promise<T>) => Promise<T>;
+  /** Takes nothing new; resolves when what runs has ended. */
+  readonly finish: () => Promise<unknown>;
+}
+
+function createOperations(care: StoreCare): Operations {
+  const running = new Set<Promise<unknown>>();
+  let closed = false;
+  return {
+    run: async (operation) => {
+      if (closed) throw new StoreError("failed", "The queue is closed");
+      const result = operation();
+      running.add(result);
+      try {
+        return await result;
+      } catch (error) {
+        if (error instanceof StoreError && error.kind === "no-space") care.onFailure(error);
+        throw error;
+      } finally {
+        running.delete(result);
+      }
+    },
+    finish: () => {
+      closed = true;
+      return Promise.allSettled(running);
+    },
+  };
 }
 
 /** Memory that is handed to the thread rather than copied: only what nothing else shares. */

@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
-import type { Disk } from "./disk.ts";
+import { type Disk, ensureFile } from "./disk.ts";
 import type { FreeSpace } from "./free-space.ts";
 import { SCHEMA_VERSION } from "./migrations/migrate.ts";
 import { loadQueueKey, wrongKey } from "./queue-key.ts";
@@ -66,6 +66,7 @@ async function openDatabase(
   const { settings, disk, space, clock } = deps;
   const { files, key, doubt } = at;
   await space.measure();
+  await ensureFile(files.database);
   const start = (): EngineStart => ({
     database: files.database,
     keyId: key.id,

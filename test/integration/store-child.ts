@@ -1,0 +1,56 @@
+/**
+ * A process of its own with a queue, for tests that kill it, limit it or lock it. Prints one JSON value per line.
+ * usage: MODE FOLDER
+ */
+import { randomBytes } from "node:crypto";
+import { writeSync } from "node:fs";
+import { join } from "node:path";
+import { systemClock } from "../../src/runtime/clock.ts";
+import { systemRandom } from "../../src/runtime/random.ts";
+import { acquireInstanceLock } from "../../src/store/instance-lock.ts";
+import { StoreError } from "../../src/store/queue.ts";
+import { createSqliteQueue } from "../../src/store/sqlite-queue.ts";
+import { newId, put } from "../contract/messages.ts";
+
+const [, , mode, folder = ""] = process.argv;
+const dataDir = join(folder, "data");
+const say = (value: unknown): void => void writeSync(1, `${JSON.stringify(value)}\n`);
+
+setInterval(() => undefined, 1_000); // alive as a gateway's listeners keep it
+
+if (mode === "lock") {
+  const lock = await acquireInstanceLock(dataDir);
+  say(lock.kind === "held" ? { kind: "held", pid: process.pid } : lock);
+} else {
+  const settings = { dataDir, keyFile: join(folder, "certs/queue.key"), allowGroupRead: false, reserve: 0 };
+  const queue = await createSqliteQueue({ settings, clock: systemClock, random: systemRandom });
+  if (mode === "acknowledge") {
+    // Four clients without end; every fifth body lies in a file.
+    const client = async (number: number): Promise<void> => {
+      for (let turn = number; ; turn += 1) {
+        const { facts } = await put(queue, { body: randomBytes(turn % 5 === 0 ? 140_000 : 4_000) });
+        say(facts.id);
+      }
+    };
+    await Promise.all([0, 1, 2, 3].map(client));
+  } else {
+    // Until a write fails, and then until twenty more messages are in.
+    let left = 20;
+    let failed = 0;
+    for (let turn = 0; left > 0 && turn < 3_000; turn += 1) {
+      const id = newId();
+      try {
+        await put(queue, { id, body: randomBytes(20_000) });
+        say({ id, stored: true });
+        if (failed > 0) left -= 1;
+      } catch (error) {
+        if (!(error instanceof StoreError)) throw error;
+        failed += 1;
+        say({ id, stored: false, kind: error.kind, usable: queue.usable() });
+        while (!queue.usable()) await systemClock.sleep(20).then(() => new Promise(setImmediate));
+      }
+    }
+    say({ end: left === 0 });
+    process.kill(process.pid, "SIGKILL"); // no orderly close: what counts is what was acknowledged
+  }
+}

@@ -1,0 +1,95 @@
+/** The store across processes: killed, limited by the system, started twice. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import { acquireInstanceLock } from "../../src/store/instance-lock.ts";
+import { bodyOf, eventually } from "../contract/messages.ts";
+import { type SqliteStore, sqliteStore } from "../contract/sqlite-store.ts";
+
+const CHILD = join(import.meta.dirname, "store-child.ts");
+let store: SqliteStore;
+let children: ChildProcess[] = [];
+
+beforeEach(async () => {
+  store = await sqliteStore();
+});
+afterEach(async () => {
+  for (const child of children) child.kill("SIGKILL");
+  children = [];
+  await store.destroy();
+});
+
+function start(
+  mode: string,
+  through: readonly string[] = [],
+): { child: ChildProcess; lines: unknown[]; ended: Promise<void> } {
+  const [command, ...args] = [...through, process.execPath, CHILD, mode, store.folder];
+  const child = spawn(command, args, { stdio: ["ignore", "pipe", "inherit"] });
+  children.push(child);
+  const lines: unknown[] = [];
+  const reading = createInterface({ input: child.stdout });
+  reading.on("line", (line) => lines.push(JSON.parse(line)));
+  const ended = new Promise<void>((resolve) => reading.once("close", resolve));
+  return { child, lines, ended };
+}
+
+it("every acknowledged message is there after SIGKILL, whole, in 20 rounds [RFC 5321 §6.1]", async () => {
+  const acknowledged = new Set<string>();
+  for (let round = 0; round < 20; round += 1) {
+    const { child, lines, ended } = start("acknowledge");
+    const before = 5 + Math.trunc(Math.random() * 60);
+    await eventually(() => lines.length >= before);
+    child.kill("SIGKILL");
+    await ended;
+    for (const id of lines) acknowledged.add(id as string);
+    const queue = await store.open();
+    const found = await queue.list({ limit: 100_000 });
+    const ids = found.map(({ delivery }) => delivery.message.id);
+    expect([...acknowledged].filter((id) => !ids.includes(id))).toEqual([]);
+    for (const id of lines.slice(-10)) expect([4_000, 140_000]).toContain((await bodyOf(queue, id as string)).length);
+    const files = await readdir(join(store.settings.dataDir, "bodies"));
+    expect(files.filter((name) => !ids.includes(name))).toEqual([]);
+    await queue.close();
+  }
+  expect(acknowledged.size).toBeGreaterThan(20 * 5);
+}, 120_000);
+
+it("a write that the system refuses is answered as failed, nothing acknowledged is lost, and it recovers by itself", async () => {
+  // A limit on the size of files stops the database's log in mid-write.
+  const limited = ["/bin/sh", "-c", 'ulimit -f 3000; trap "" XFSZ; exec "$0" "$@"'];
+  const { lines, ended } = start("until-failed", limited);
+  await ended;
+  const said = lines as { id: string; stored: boolean; usable?: boolean; kind?: string; end?: boolean }[];
+  expect(said.at(-1)).toEqual({ end: true });
+  const refused = said.filter(({ kind }) => kind !== undefined);
+  expect(refused.length).toBeGreaterThan(0);
+  expect(refused[0]).toMatchObject({ kind: "failed", usable: false });
+  const queue = await store.open();
+  const ids = new Set((await queue.list({ limit: 100_000 })).map(({ delivery }) => delivery.message.id));
+  expect(said.filter(({ id, stored }) => stored && !ids.has(id))).toEqual([]);
+  expect(refused.filter(({ id }) => ids.has(id))).toEqual([]);
+  await queue.close();
+}, 60_000);
+
+it("a second gateway on the same data is refused and told by whom", async () => {
+  const { dataDir } = store.settings;
+  const file = join(dataDir, "instance.lock");
+  const first = start("lock");
+  await eventually(() => first.lines.length === 1);
+  expect(first.lines[0]).toEqual({ kind: "held", pid: first.child.pid });
+  expect(await acquireInstanceLock(dataDir)).toEqual({ kind: "refused", pid: first.child.pid, file });
+  const second = start("lock");
+  await eventually(() => second.lines.length === 1);
+  expect(second.lines[0]).toEqual({ kind: "refused", pid: first.child.pid, file });
+  first.child.kill("SIGKILL");
+  await first.ended;
+  const mine = await acquireInstanceLock(dataDir);
+  expect(mine.kind).toBe("held");
+  expect(await acquireInstanceLock(dataDir)).toEqual({ kind: "refused", pid: process.pid, file });
+  if (mine.kind === "held") await mine.release();
+  const again = await acquireInstanceLock(dataDir);
+  expect(again.kind).toBe("held");
+  if (again.kind === "held") await again.release();
+});
