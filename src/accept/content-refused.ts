@@ -3,8 +3,11 @@ import { reply, type SmtpReply } from "../mail/smtp-reply.ts";
 
 export class ContentRefused extends Error {
   readonly reply: SmtpReply;
-  constructor(code: number, subject: string, text: string) {
+  /** Where the message ends is in doubt: nothing that follows on this session may be believed. */
+  readonly endsSession: boolean;
+  constructor(code: number, subject: string, text: string, endsSession = false) {
     super(text);
+    this.endsSession = endsSession;
     this.name = "ContentRefused";
     this.reply = reply(code, subject, text);
   }

@@ -23,6 +23,8 @@ export interface Guest {
   readonly shutDown: () => void;
   /** At once. */
   readonly destroy: () => void;
+  /** Resolves when the socket is closed and its place free. */
+  readonly gone: Promise<void>;
 }
 
 export interface FrontDoor {
@@ -38,6 +40,9 @@ export function createFrontDoor(door: Door, hub: Hub): FrontDoor {
       let session: Session | undefined;
       let top: Socket = socket;
       const guest: Guest = {
+        gone: new Promise((resolve) => {
+          socket.once("close", () => resolve());
+        }),
         shutDown: () => (session === undefined ? top.destroy() : session.shutDown()),
         destroy: () => {
           session?.answer(SHUTTING_DOWN);

@@ -46,7 +46,7 @@ export function createLineEndings(normalizeBareLf: boolean): LineEndings {
 }
 
 function bareLineEnd(): ContentRefused {
-  return new ContentRefused(550, "6.0", "The message has lines that do not end with CRLF");
+  return new ContentRefused(550, "6.0", "The message has lines that do not end with CRLF", true);
 }
 
 function withCarriageReturns(chunk: Buffer, bare: readonly number[]): Buffer {

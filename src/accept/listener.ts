@@ -145,4 +145,5 @@ async function close(deps: AcceptDeps, server: Server, { guests }: FrontDoor, gr
   });
   await closed;
   cancel();
+  await Promise.all([...guests].map(({ gone }) => gone));
 }

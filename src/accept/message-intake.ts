@@ -22,34 +22,36 @@ export interface Intake {
 export type Ended = { readonly kind: "gone" } | { readonly kind: "reply" | "closing"; readonly reply: SmtpReply };
 
 export async function takeMessage(stream: Readable, intake: Intake): Promise<Ended> {
-  const answer = await take(stream, intake);
-  if (answer === undefined) return { kind: "gone" };
+  const ended = await take(stream, intake);
+  if (ended.kind === "gone") return ended;
   switch (await drain(stream, intake.messageSize)) {
     case "gone":
       return { kind: "gone" };
     case "ended":
-      return { kind: "reply", reply: answer };
+      return ended;
     case "endless":
-      return { kind: "closing", reply: answer.code < 400 ? tooBig(intake.messageSize).reply : answer };
+      return { kind: "closing", reply: ended.reply.code < 400 ? tooBig(intake.messageSize).reply : ended.reply };
   }
 }
 
-async function take(stream: Readable, intake: Intake): Promise<SmtpReply | undefined> {
+const answered = (reply: SmtpReply): Ended => ({ kind: "reply", reply });
+
+async function take(stream: Readable, intake: Intake): Promise<Ended> {
   try {
     const source: AsyncIterable<Buffer> = stream.iterator({ destroyOnReturn: false });
     const content = await readContent(source, intake);
     const begun = intake.begin(content.header);
-    if ("enhancedCode" in begun) return begun;
+    if ("enhancedCode" in begun) return answered(begun);
     const { header, body } = content;
     const answer = await intake.receive({ ...begun, header, body });
-    if (answer.code >= 400 || content.isComplete()) return answer;
+    if (answer.code >= 400 || content.isComplete()) return answered(answer);
     intake.onDefect(new Error("A message was accepted before its body had been read"));
-    return reply(451, "3.0", "The message could not be taken now, try again later");
+    return answered(reply(451, "3.0", "The message could not be taken now, try again later"));
   } catch (error) {
-    if (error instanceof ContentRefused) return error.reply;
-    if (stream.destroyed && !stream.readableEnded) return undefined;
+    if (error instanceof ContentRefused) return { kind: error.endsSession ? "closing" : "reply", reply: error.reply };
+    if (stream.destroyed && !stream.readableEnded) return { kind: "gone" };
     intake.onDefect(error);
-    return reply(451, "3.0", "The message could not be taken now, try again later");
+    return answered(reply(451, "3.0", "The message could not be taken now, try again later"));
   }
 }
 

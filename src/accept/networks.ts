@@ -2,7 +2,7 @@
  * Addresses of clients and the networks they belong to. IPv4-mapped IPv6 addresses (RFC 4291 §2.5.5.2) count as
  * the IPv4 address they carry, so one client is one client on a dual-stack listener.
  */
-import { isIPv4, isIPv6 } from "node:net";
+import { isIPv4, isIPv6, SocketAddress } from "node:net";
 import type { Network } from "./settings.ts";
 
 const MAPPED = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
@@ -31,10 +31,12 @@ function ipv6Bytes(text: string): number[] {
   return [...head, ...Array.from({ length: 16 - head.length - end.length }, () => 0), ...end];
 }
 
-/** The form that log, policy and limits use: IPv4 dotted where it is one, else lower case without zone. */
+/** The form that log, policy and limits use: IPv4 dotted where it is one, else RFC 5952 without zone. */
 export function normalAddress(text: string): string {
   const bytes = addressBytes(text);
-  return bytes?.length === 4 ? bytes.join(".") : text.replace(/%.*$/, "").toLowerCase();
+  if (bytes === undefined) return text.toLowerCase();
+  if (bytes.length === 4) return bytes.join(".");
+  return new SocketAddress({ address: text.replace(/%.*$/, ""), family: "ipv6" }).address;
 }
 
 export function isInNetwork(address: string, network: Network): boolean {

@@ -43,6 +43,7 @@ export function createSessionTimers(
   let cancel = (): void => {};
   let wakeAt = Number.POSITIVE_INFINITY;
   let stopped = false;
+  let missed = false;
 
   const deadlines = (): [TimedOut, number, number][] => {
     const { idleMs, commandMs } = limits();
@@ -52,8 +53,10 @@ export function createSessionTimers(
     return all.toSorted((a, b) => a[1] - b[1]);
   };
   const arm = (): void => {
+    missed = workingSince !== undefined;
+    if (stopped || missed) return;
     const next = deadlines()[0]?.[1] ?? 0;
-    if (stopped || workingSince !== undefined || next >= wakeAt) return;
+    if (next >= wakeAt) return;
     cancel();
     wakeAt = next;
     cancel = clock.after(Math.max(1, Math.ceil(next - clock.monotonic())), wake);
@@ -91,7 +94,7 @@ export function createSessionTimers(
         if (data !== undefined) data = { ...data, windowAt: data.windowAt + now - workingSince };
       }
       workingSince = working ? now : undefined;
-      if (!working && wakeAt === Number.POSITIVE_INFINITY) arm(); // one still running wakes and looks again
+      if (!working && (missed || wakeAt === Number.POSITIVE_INFINITY)) arm(); // one still running wakes and looks again
     },
     dataBegins: () => {
       data = { windowAt: clock.monotonic(), windowMs: limits().dataMs, bytes: 0 };

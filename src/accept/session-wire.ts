@@ -173,9 +173,10 @@ export class SessionWire extends SMTPConnection {
     if (this.door.stopping() && !this.isInTransaction()) return this.answer(SHUTTING_DOWN);
     if (IDLE_COMMANDS.has(this.#verb) && ++this.#idleCommands > MOST_IDLE_COMMANDS)
       return this.hitLimit("commands", MOST_IDLE_COMMANDS, reply(421, "7.0", "Too many commands without mail"));
-    this._unrecognizedCommands = 0; // our own count of errors holds
     this.setWorking(true);
-    super._onCommand(line, next);
+    if (isAuthLine || this._isSupported(this.#verb)) return super._onCommand(line, next);
+    this.answer(reply(500, "5.2", "The command is not known"));
+    setImmediate(() => this._whenWritable(next));
   }
 
   /** Runs when a command has been answered; waits until the client reads. */
@@ -217,8 +218,6 @@ export class SessionWire extends SMTPConnection {
     this._parser = parser;
     this._upgrading = true;
     setImmediate(callback);
-    raw.removeAllListeners();
-    raw.on("error", () => {});
     const profile = this.view().entry?.profile ?? this.door.listener().profile;
     const { clock } = this.door.deps;
     void handshake(raw, { tls: this.door.tls(), profile, clock, timeoutMs: HANDSHAKE_MS }).then((secured) => {
