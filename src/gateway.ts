@@ -104,8 +104,7 @@ async function open(deps: GatewayDeps, settings: Settings, closing: Closing): Pr
   const house = furnish({ ...deps, log, emit, queue, settings });
   closing.push(() => house.close(STOP_GRACE_MS));
   emit("gateway.started", { version: deps.version, config: settings.file, pid: process.pid });
-  const listeners = await house.listeners.listen();
-  house.settle(listeners);
+  const listeners = await house.open();
   const admin = await openAdmin({ deps, settings, emit, queue, house, metrics }, closing);
   const files = (): readonly string[] => house.snapshot().settings.files.filter((file) => !file.endsWith(".yaml"));
   closing.push(watchFiles({ clock, files, everyMs: WATCH_MS, onChange: () => void house.reload() }));

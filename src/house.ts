@@ -2,8 +2,9 @@
  * Furnishes the house: creates each room with what it needs of the others, and reloads them together. What is in
  * force is one snapshot, read through a function by whoever needs it, and replaced whole.
  */
-import { createListeners, type Listeners } from "./accept/listener.ts";
+import { type Bound, createListeners, type Listeners } from "./accept/listener.ts";
 import type { Loaded, Problem, Settings } from "./config/settings.ts";
+import { createExceptionWatch, type ExceptionWatch } from "./exceptions.ts";
 import { reply } from "./mail/smtp-reply.ts";
 import { createOutgoing, type Outgoing } from "./outgoing.ts";
 import { ownAddresses } from "./own-addresses.ts";
@@ -32,8 +33,8 @@ export interface House {
   readonly snapshot: () => Snapshot;
   /** Loads the configuration anew, whole or not at all; answers with the problems that kept the old one in force. */
   readonly reload: () => Promise<readonly string[]>;
-  /** Where the listeners are, once they are bound. */
-  readonly settle: (bound: readonly { readonly address: string; readonly port: number }[]) => void;
+  /** Binds the listeners. Rejects with the system's error when one cannot be bound. */
+  readonly open: () => Promise<readonly Bound[]>;
   /** Takes nothing new, finishes what is in hand within `graceMs`, cuts the rest. */
   readonly close: (graceMs: number) => Promise<void>;
 }
@@ -44,7 +45,7 @@ const FRESH_BYTES = 64 * 1024 * 1024;
 export function furnish(deps: HouseDeps): House {
   const { clock, random, emit, queue, settings } = deps;
   let current = snapshotOf(settings);
-  let bound: readonly { readonly address: string; readonly port: number }[] = [];
+  let bound: readonly Bound[] = [];
   const stopping = new AbortController();
   const fresh = createFreshContent(FRESH_BYTES);
   const snapshot = (): Snapshot => current;
@@ -64,6 +65,7 @@ export function furnish(deps: HouseDeps): House {
     remember: fresh.remember,
     emit,
   });
+  const exceptions = createExceptionWatch({ clock, snapshot, emit });
   const listeners = createListeners({
     clock,
     random,
@@ -80,14 +82,18 @@ export function furnish(deps: HouseDeps): House {
     outgoing,
     listeners,
     snapshot,
-    reload: serially(() => reload(deps, { outgoing, listeners, snapshot, use })),
-    settle: (places) => {
+    reload: serially(() => reload(deps, { outgoing, listeners, exceptions, snapshot, use })),
+    open: async () => {
+      const places = await listeners.listen();
       bound = places;
+      exceptions.look();
+      return places;
     },
     close: async (graceMs) => {
       const cancel = clock.after(graceMs, () => stopping.abort());
       await Promise.all([listeners.stop(graceMs), outgoing.dispatcher.stop()]);
       cancel();
+      exceptions.stop();
       stopping.abort();
       outgoing.close();
     },
@@ -97,6 +103,7 @@ export function furnish(deps: HouseDeps): House {
 const NOT_PERMITTED = reply(550, "7.1", "Mail to this destination is not permitted here");
 
 interface InForce extends Pick<House, "outgoing" | "listeners" | "snapshot"> {
+  readonly exceptions: ExceptionWatch;
   readonly use: (next: Snapshot) => void;
 }
 
@@ -112,7 +119,9 @@ async function reload(deps: HouseDeps, house: InForce): Promise<readonly string[
   const { generation } = settings.policy;
   deps.log.use(settings.log);
   house.outgoing.pool.empty();
+  house.exceptions.look();
   for (const partner of changedPartners(before, settings)) {
+    deps.emit("policy.changed", { partner, generation });
     // What waits for a partner that was corrected is due now; mail without a partner file keeps its schedule.
     if (partner !== null) await deps.queue.retry({ partner }, deps.clock.now());
   }

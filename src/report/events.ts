@@ -93,6 +93,8 @@ export interface Events {
   readonly "gateway.stopped": { readonly reason: string };
   readonly "config.reloaded": { readonly generation: number; readonly files: number };
   readonly "config.refused": { readonly problems: readonly string[] };
+  /** The configured policy of a partner, or with null the default, is another one since this reload. */
+  readonly "policy.changed": { readonly partner: string | null; readonly generation: number };
   readonly "session.refused": SessionFields & { readonly code: number; readonly reason: string };
   readonly "auth.failed": SessionFields & { readonly user: string | undefined; readonly reason: string };
   readonly "tls.failed": SessionFields & { readonly reason: string; readonly detail: string };

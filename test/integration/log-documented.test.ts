@@ -16,6 +16,7 @@ const FIELDS: { readonly [K in keyof Events]: Named<Events[K]> } = {
   "gateway.stopped": { reason: true },
   "config.reloaded": { generation: true, files: true },
   "config.refused": { problems: true },
+  "policy.changed": { partner: true, generation: true },
   "session.refused": { ...session, code: true, reason: true },
   "auth.failed": { ...session, user: true, reason: true },
   "tls.failed": { ...session, reason: true, detail: true },
