@@ -285,7 +285,10 @@ export class SmtpClient extends Base {
   override _createSendStream(done: Done): Readable {
     const stream = super._createSendStream(done);
     stream.on("data", () => this.#limitTime(this.#own.dataTimeoutMs));
-    stream.once("end", () => this.#exchange?.onFinalDot());
+    stream.once("end", () => {
+      // A socket that has ended swallows the rest without a word.
+      if (this._socket.writable) this.#exchange?.onFinalDot();
+    });
     return stream;
   }
 

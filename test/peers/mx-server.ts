@@ -146,6 +146,8 @@ class MxConnection {
   private mail = "";
   private rcpt: string[] = [];
   private login: string[] | undefined;
+  /** Hung or said goodbye: nothing is answered any more. */
+  private mute = false;
 
   constructor(socket: net.Socket, options: MxOptions, record: MxState) {
     this.socket = socket;
@@ -388,6 +390,8 @@ class MxConnection {
   }
 
   private reply(text: string): void {
+    if (this.mute) return;
+    this.mute = text === "hang" || text.startsWith("421");
     if (text === "hang") return;
     if (text === "drop") {
       this.socket.destroy();

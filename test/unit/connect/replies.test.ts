@@ -58,7 +58,7 @@ describe("limits of replies", () => {
 
   it.each<[string, string[], string | undefined]>([
     ["one line", ["250 Ok\r\n"], undefined],
-    ["bytes one by one", [..."250-a\r\n250 b\r\n"], undefined],
+    ["bytes one by one", "250-a\r\n250 b\r\n".split(""), undefined],
     ["an empty line between", ["250 Ok\r\n\r\n250 Ok\r\n"], undefined],
     ["100 lines", [`${"250-x\r\n".repeat(99)}250 x\r\n`], undefined],
     ["100 lines, often", Array.from({ length: 50 }, () => `${"250-x\r\n".repeat(99)}250 x\r\n`), undefined],
