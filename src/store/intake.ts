@@ -54,10 +54,10 @@ export function createIntake(deps: IntakeDeps): Intake {
     spools: { onEnd: (body) => void spooled.set(body, body), taken: (body) => taken.has(body) },
     store: async (messages, reserved, store) => {
       const bodies = messages.map(take);
+      const written = deps.space.hold(weightOf(messages, bodies));
       try {
         if (reserved) await deps.space.demand();
         const rows = messages.map((message, index) => toMessageRow(message, at(bodies, index), deps.key));
-        for (const row of rows) deps.space.spend(row.facts.length + row.header.length + (row.body?.length ?? 0));
         const result = await store(rows);
         if (result === null) await undo(bodies, false);
         else lease(deps, messages, bodies);
@@ -65,10 +65,20 @@ export function createIntake(deps: IntakeDeps): Intake {
       } catch (error) {
         await undo(bodies, error instanceof InDoubt);
         throw error;
+      } finally {
+        written();
       }
     },
   };
 }
+
+/** Octets that storing takes, log and database together: what is sealed is written twice, and index pages besides. */
+function weightOf(messages: readonly NewMessage[], bodies: readonly SpooledBody[]): number {
+  const sealed = bodies.reduce((sum, body) => sum + (body.sealed?.length ?? 0), 0);
+  return messages.reduce((sum, { header }) => sum + 2 * header.length + INDEX_BYTES, 2 * sealed);
+}
+
+const INDEX_BYTES = 32 * 1024;
 
 function lease(deps: IntakeDeps, messages: readonly NewMessage[], bodies: readonly SpooledBody[]): void {
   for (const [index, { deliveries }] of messages.entries()) {

@@ -24,7 +24,7 @@ export interface Spool {
   readonly write: (chunk: Buffer) => Promise<void>;
   /** Flushes what is left; the body can no longer grow. */
   readonly end: () => Promise<SealedBody>;
-  /** Leaves nothing behind. Safe after end, and after a failed write; has no effect once enqueued. */
+  /** Leaves nothing behind. Safe after end, and after a failed write, which has left nothing already; no effect once enqueued. */
   readonly discard: () => Promise<void>;
 }
 

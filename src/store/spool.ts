@@ -74,8 +74,8 @@ export function createSpool(
     created = true;
     const all = [...kept, ...parts];
     kept = [];
-    deps.space.spend(all.reduce((sum, part) => sum + part.length, 0));
-    await file.append(all);
+    const written = deps.space.hold(all.reduce((sum, part) => sum + part.length, 0));
+    await file.append(all).finally(written);
     for (const part of all) release(part);
   };
   const close = async (): Promise<void> => {
@@ -92,12 +92,21 @@ export function createSpool(
     await deps.syncBodies();
     return { ...body, sealed: undefined };
   };
+  const drop = async (): Promise<void> => {
+    kept = [];
+    pending = Buffer.alloc(0);
+    await close().catch(() => undefined);
+    if (!created) return;
+    created = false;
+    await deps.disk.remove(path).catch(() => undefined); // else swept at the next start
+  };
   const guarded = async <T>(step: () => Promise<T>): Promise<T> => {
     if (over || ended !== undefined) throw new TypeError("This spool has ended");
     try {
       return await step();
     } catch (error) {
       over = true; // after a failed write or sync nothing more is tried on this file
+      await drop();
       const failure = toStoreError(error);
       deps.onFailure(failure);
       throw failure;
@@ -124,10 +133,7 @@ export function createSpool(
     discard: async () => {
       if (ended !== undefined && register.taken(ended)) return;
       over = true;
-      kept = [];
-      pending = Buffer.alloc(0);
-      await close().catch(() => undefined);
-      if (created) await deps.disk.remove(path).catch(() => undefined); // else swept at the next start
+      await drop();
     },
   };
 }

@@ -43,6 +43,7 @@ export async function openLink(deps: LinkDeps): Promise<{ link: Link; opened: En
   let worker: Worker | undefined;
   let number = 0;
   let closed = false;
+  let down = "it is being opened";
 
   const settle = (answers: readonly Answer[]): void => {
     for (const answer of answers) {
@@ -51,31 +52,37 @@ export async function openLink(deps: LinkDeps): Promise<{ link: Link; opened: En
       if (!("failure" in answer)) call?.resolve(answer.value);
       else {
         const { kind, message, fatal } = answer.failure;
-        if (fatal) worker = undefined; // it is ending: nothing more is sent to it
+        if (fatal) {
+          worker = undefined; // it is ending: nothing more is sent to it
+          down = message;
+        }
         call?.reject(fatal ? new InDoubt(message) : new StoreError(kind, message));
       }
     }
   };
-  const ended = (): void => {
+  const ended = (defect: string | undefined): void => {
     worker = undefined;
+    down = defect ?? down;
     const lost = [...waiting.values()];
     waiting.clear();
-    for (const { reject } of lost) reject(new InDoubt("The queue's database thread has ended"));
+    for (const { reject } of lost) reject(new InDoubt(`The queue's database thread has ended: ${down}`));
     if (!closed) deps.clock.after(REOPEN_MS, reopen);
   };
   const open = async (): Promise<EngineOpened> => {
-    const { started, opened } = spawn(deps.start(), settle);
+    const { started, opened, defect } = spawn(deps.start(), settle);
     const result = await opened;
-    if (result.kind === "open") {
+    if (closed) await started.terminate();
+    else if (result.kind === "open") {
       worker = started;
-      started.once("exit", ended);
-    }
+      started.once("exit", () => ended(defect()));
+    } else down = result.message;
     return result;
   };
   const reopen = (): void => {
     if (closed) return;
     open()
       .then((opened) => {
+        if (closed) return;
         if (opened.kind === "open") deps.onReopened(opened);
         else deps.clock.after(REOPEN_MS, reopen);
       })
@@ -85,7 +92,8 @@ export async function openLink(deps: LinkDeps): Promise<{ link: Link; opened: En
   const call: Link["call"] = (kind, input, hand = []) => {
     const to = worker;
     if (to === undefined || closed) {
-      return Promise.reject(new StoreError("failed", closed ? "The queue is closed" : "The queue's database is down"));
+      const why = closed ? "The queue is closed" : `The queue's database is down: ${down}`;
+      return Promise.reject(new StoreError("failed", why));
     }
     number += 1;
     const mine = number;
@@ -109,7 +117,7 @@ export async function openLink(deps: LinkDeps): Promise<{ link: Link; opened: En
 function spawn(
   start: EngineStart,
   settle: (answers: readonly Answer[]) => void,
-): { started: Worker; opened: Promise<EngineOpened> } {
+): { started: Worker; opened: Promise<EngineOpened>; defect: () => string | undefined } {
   // The thread runs the same kind of file as this one: .ts in a checkout, .js when compiled.
   const file = new URL(`./sqlite-worker${extname(import.meta.url)}`, import.meta.url);
   const started = new Worker(file, { name: "queue", workerData: start, env: {} });
@@ -120,7 +128,10 @@ function spawn(
     });
     started.once("exit", () => reject(new StoreError("failed", "The queue's database thread ended while opening")));
   });
-  // What made it end arrives as an error event first; without a listener it would end the process.
-  started.on("error", () => undefined);
-  return { started, opened };
+  let thrown: string | undefined;
+  // A defect that ends the thread arrives as an error event first; without a listener it would end the process.
+  started.on("error", (error) => {
+    thrown = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  });
+  return { started, opened, defect: () => thrown };
 }

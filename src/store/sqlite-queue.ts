@@ -49,8 +49,10 @@ export async function createSqliteQueue(deps: SqliteQueueDeps): Promise<QueueSto
   const disk = deps.disk ?? nodeDisk;
   const { settings, clock } = deps;
   const leases: Leases = new Map();
-  const space = createFreeSpace({ disk, folder: settings.dataDir, reserve: settings.reserve, clock });
-  const opened = await openStore({ ...deps, disk, space, held: () => [...leases.keys()] });
+  const log = { needs: 0 };
+  const reserve = (): number => Math.max(settings.reserve, log.needs);
+  const space = createFreeSpace({ disk, folder: settings.dataDir, reserve, clock });
+  const opened = await openStore({ ...deps, disk, space, log, held: () => [...leases.keys()] });
   return assemble({ deps, disk, leases, space, opened });
 }
 
@@ -86,12 +88,13 @@ function assemble(base: {
     nextDue: async (now) => (await link.call("nextDue", now)) ?? undefined,
     claim: (domain, now, limit) => operations.run(() => claim(parts, { domain, now, limit })),
     complete: (completion) => operations.run(() => complete(parts, completion)),
-    park: async (id, detail) => {
-      const messageKey = leases.get(id);
-      if (messageKey === undefined) return;
-      await link.call("park", { id, detail: sealDetail(messageKey, detail, deps.random) });
-      leases.delete(id);
-    },
+    park: (id, detail) =>
+      operations.run(async () => {
+        const messageKey = leases.get(id);
+        if (messageKey === undefined) return;
+        await link.call("park", { id, detail: sealDetail(messageKey, detail, deps.random) });
+        leases.delete(id);
+      }),
     ...contentOf(parts),
     ...listOf(parts),
     stats: () => link.call("stats", null),

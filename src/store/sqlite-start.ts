@@ -16,12 +16,18 @@ import type { EngineOpened, EngineStart } from "./sqlite-protocol.ts";
 import { StoreStartError } from "./start-error.ts";
 import { lookAtStore, type StoreFiles, type StoreIdentity, storeFiles, writeIdentity } from "./store-identity.ts";
 
+const PAGE_BYTES = 4096;
+/** A full log, its copy, and the deletes that make space again; without them a full disk could never recover. */
+const LOGS_TO_SPARE = 3;
+
 export interface OpenStoreDeps {
   readonly settings: StoreSettings;
   readonly clock: Clock;
   readonly random: Random;
   readonly disk: Disk;
   readonly space: FreeSpace;
+  /** Told how many octets of disk the database needs free for its own work. */
+  readonly log: { needs: number };
   /** Deliveries leased by this process. */
   readonly held: () => readonly string[];
 }
@@ -50,7 +56,12 @@ export async function openStore(deps: OpenStoreDeps): Promise<OpenedStore> {
     // Before the schema changes, so that an older program refuses even half-way.
     if (identity !== undefined && identity.schema < SCHEMA_VERSION) await writeIdentity(files, ours, disk);
     const link = await openDatabase(deps, { files, key, doubt });
-    if (identity === undefined) await writeIdentity(files, ours, disk);
+    try {
+      if (identity === undefined) await writeIdentity(files, ours, disk);
+    } catch (error) {
+      await link.close();
+      throw error;
+    }
     return { link, key, bodies: files.bodies, doubt };
   } catch (error) {
     if (error instanceof StoreStartError) throw error;
@@ -67,13 +78,15 @@ async function openDatabase(
   const { files, key, doubt } = at;
   await space.measure();
   await ensureFile(files.database);
+  const pages = checkpointPages(space.last());
+  deps.log.needs = LOGS_TO_SPARE * pages * PAGE_BYTES;
   const start = (): EngineStart => ({
     database: files.database,
     keyId: key.id,
     now: clock.now(),
     held: deps.held(),
     forget: [...doubt],
-    checkpointPages: checkpointPages(space.last()),
+    checkpointPages: pages,
   });
   const onReopened = ({ filed }: { readonly filed: readonly string[] }): void => {
     const kept = new Set(filed);
@@ -101,7 +114,7 @@ async function sweep(disk: Disk, bodies: string, filed: ReadonlySet<string>): Pr
   for (const name of await disk.list(bodies)) if (!filed.has(name)) await disk.remove(join(bodies, name));
 }
 
-/** The log takes at most about a sixteenth of a small disk: copying it into the database needs the same again. */
+/** On a small disk the log is kept small: copying it into the database needs the same space again. */
 function checkpointPages(freeBytes: number): number {
-  return Math.trunc(Math.min(4_000, Math.max(64, freeBytes / 16 / 4096)));
+  return Math.trunc(Math.min(4_000, Math.max(64, freeBytes / 32 / PAGE_BYTES)));
 }

@@ -12,7 +12,7 @@ describe("free disk", () => {
   const rig = () => {
     const disk = fakeDisk();
     const clock = fakeClock();
-    return { disk, clock, space: createFreeSpace({ disk, folder: "/data", reserve: 1_000, clock }) };
+    return { disk, clock, space: createFreeSpace({ disk, folder: "/data", reserve: () => 1_000, clock }) };
   };
   it("is measured at most once a second while there is plenty", async () => {
     const { disk, clock, space } = rig();
@@ -22,14 +22,29 @@ describe("free disk", () => {
     await space.demand();
     expect(disk.log).toHaveLength(2);
   });
-  it("counts what was written since", async () => {
+  it("is measured again when a part of the room has been written", async () => {
     const { disk, space } = rig();
-    disk.free = 5_000;
+    disk.free = 9_000;
     await space.demand();
-    space.spend(4_001);
+    space.hold(1_000)();
+    await space.demand();
+    expect(disk.log).toHaveLength(1);
+    space.hold(1)();
     disk.free = 999;
     await expect(space.demand()).rejects.toMatchObject({ kind: "no-space" });
     expect(space.enough()).toBe(false);
+  });
+  it("counts what is being written, by all at once", async () => {
+    const { disk, space } = rig();
+    disk.free = 5_000;
+    const first = space.hold(3_000);
+    await space.demand();
+    const second = space.hold(1_001);
+    await expect(space.demand()).rejects.toMatchObject({ kind: "no-space" });
+    expect(space.enough()).toBe(true);
+    first();
+    second();
+    await space.demand();
   });
   it("is enough again as soon as a measurement says so", async () => {
     const { disk, space } = rig();
@@ -69,7 +84,7 @@ describe("the store's care", () => {
     const clock = fakeClock();
     const asked: boolean[] = [];
     const answer = { done: true };
-    const space = createFreeSpace({ disk, folder: "/data", reserve: 1_000, clock });
+    const space = createFreeSpace({ disk, folder: "/data", reserve: () => 1_000, clock });
     const maintain = async (shrink: boolean): Promise<boolean> => {
       asked.push(shrink);
       return answer.done;
