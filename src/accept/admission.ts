@@ -13,13 +13,15 @@ export interface Occupant {
   readonly permitted: boolean;
   /** Monotonic ms since when it waits without a transaction; undefined while it works. */
   readonly idleSince: () => number | undefined;
-  /** Ends it with 421. */
-  readonly evict: () => void;
+  /** Ends it with 421, for the sake of this limit. */
+  readonly evict: (limit: ConnectionLimit, value: number) => void;
 }
+
+export type ConnectionLimit = "connections" | "connections_per_client";
 
 export type Admitted =
   | { readonly ok: true; readonly leave: () => void }
-  | { readonly ok: false; readonly limit: "connections" | "connections_per_client"; readonly value: number };
+  | { readonly ok: false; readonly limit: ConnectionLimit; readonly value: number };
 
 export interface Admission {
   readonly enter: (occupant: Occupant) => Admitted;
@@ -38,10 +40,10 @@ export function createAdmission(clock: Clock, limits: () => Limits): Admission {
     const idle = [...inside.keys()].filter((occupant) => accepts(occupant) && occupant.idleSince() !== undefined);
     return idle.toSorted((a, b) => (a.idleSince() ?? 0) - (b.idleSince() ?? 0))[0];
   };
-  const evict = (occupant: Occupant | undefined): boolean => {
+  const evict = (occupant: Occupant | undefined, limit: ConnectionLimit): boolean => {
     if (occupant === undefined) return false;
     inside.delete(occupant);
-    occupant.evict();
+    occupant.evict(limit, limit === "connections" ? limits().connections : limits().connectionsPerClient);
     return true;
   };
 
@@ -50,14 +52,14 @@ export function createAdmission(clock: Clock, limits: () => Limits): Admission {
     const same = (occupant: Occupant): boolean => inside.get(occupant) === key;
     const count = [...inside.values()].filter((other) => other === key).length;
     if (count < limits().connectionsPerClient) return true;
-    return newcomer.permitted && evict(oldestIdle(same));
+    return newcomer.permitted && evict(oldestIdle(same), "connections_per_client");
   };
   const makeRoom = (newcomer: Occupant): boolean => {
     const { connections } = limits();
     const places = newcomer.permitted ? connections : connections - Math.ceil(connections / 10);
     if (inside.size < places) return true;
     if (!newcomer.permitted) return false;
-    return evict(oldestIdle(({ permitted }) => !permitted) ?? oldestIdle(() => true));
+    return evict(oldestIdle(({ permitted }) => !permitted) ?? oldestIdle(() => true), "connections");
   };
 
   return {

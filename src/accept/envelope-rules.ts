@@ -98,9 +98,3 @@ function isOriginalRecipient(value: string | undefined): boolean {
   const [, type, text] = /^([^;]*);(.*)$/.exec(value) ?? [];
   return type !== undefined && /^[A-Za-z0-9-]+$/.test(type) && text !== undefined && text !== "" && isXtext(text);
 }
-
-/** Same mailbox, letter for letter: the second RCPT adds nothing. */
-export function isSameMailbox(a: Mailbox, b: Mailbox): boolean {
-  const [x, y] = [a.domain, b.domain].map((domain) => (typeof domain === "string" ? domain : `[${domain.address}]`));
-  return a.localPart === b.localPart && x === y;
-}

@@ -9,59 +9,70 @@ import { type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 export function fromMailboxes(header: Buffer): readonly Mailbox[] | undefined {
   const all: Mailbox[] = [];
   for (const value of fieldValues(header, "From").concat(fieldValues(header, "From "))) {
-    const mailboxes = readMailboxList(value);
+    const mailboxes = readList(value);
     if (mailboxes === undefined) return undefined;
     all.push(...mailboxes);
   }
   return all;
 }
 
-function readMailboxList(value: string): Mailbox[] | undefined {
-  const parts = splitList(value);
-  if (parts === undefined) return undefined;
-  const mailboxes = parts.map((part) => parseMailbox(part));
-  const known = mailboxes.filter((mailbox) => mailbox !== undefined);
-  return known.length === mailboxes.length ? known : undefined;
+function readList(value: string): Mailbox[] | undefined {
+  const tokens = tokenize(value);
+  if (tokens === undefined) return undefined;
+  const mailboxes: Mailbox[] = [];
+  let address = { text: "", angle: undefined as string | undefined };
+  for (const token of [...tokens, ","]) {
+    if (token === ":")
+      address = { text: "", angle: undefined }; // the name of a group
+    else if (token !== "," && token !== ";") {
+      const isAngle = token.startsWith("<");
+      if (address.angle !== undefined && (isAngle || token.trim() !== "")) return undefined;
+      if (isAngle) address.angle = token.slice(1, -1).trim();
+      else address.text += token;
+    } else {
+      const text = address.angle ?? address.text.trim();
+      const mailbox = parseMailbox(text);
+      if (mailbox !== undefined) mailboxes.push(mailbox);
+      else if (text !== "" || address.angle !== undefined) return undefined;
+      address = { text: "", angle: undefined };
+    }
+  }
+  return mailboxes.length === 0 ? undefined : mailboxes;
 }
 
-/** Address specifications of a list; comments, display names and groups' names dropped. One pass. */
-function splitList(value: string): string[] | undefined {
-  const found: string[] = [];
-  let bare = "";
-  let angle: string | undefined;
-  let wasAngle = false;
+/** `,` `;` `:` alone, `<…>` whole, and the text between; comments are dropped. Undefined when something stays open. */
+function tokenize(value: string): string[] | undefined {
+  const tokens: string[] = [];
+  let text = "";
+  for (let at = 0; at < value.length; ) {
+    const character = value[at] ?? "";
+    const end = '"(<'.includes(character) ? closing(value, at) : at + 1;
+    if (end === undefined) return undefined;
+    const whole = value.slice(at, end);
+    if (",;:<".includes(character)) {
+      tokens.push(text, whole);
+      text = "";
+    } else if (character !== "(") text += whole;
+    at = end;
+  }
+  return [...tokens, text].filter((token) => token !== "");
+}
+
+/** Position behind the quoted string, comment (they nest) or angle address that opens at `from`. */
+function closing(value: string, from: number): number | undefined {
+  const open = value[from];
   let depth = 0;
   let quoted = false;
-  const finish = (): boolean => {
-    const text = wasAngle ? (angle ?? "") : bare;
-    const empty = !wasAngle && bare.trim() === "";
-    if (!empty) found.push(text.trim());
-    [bare, angle, wasAngle] = ["", undefined, false];
-    return !empty;
-  };
-  let inAngle = false;
-  for (let at = 0; at < value.length; at++) {
-    const character = value[at] ?? "";
-    const escaped = character === "\\" && (quoted || depth > 0);
-    const text = escaped ? value.slice(at, ++at + 1) : character;
-    if (depth > 0) {
-      if (text === "(") depth++;
-      else if (text === ")") depth--;
-      continue;
-    }
-    if (text === '"') quoted = !quoted;
-    if (!quoted && text === "(") depth++;
-    else if (!quoted && text === "<") {
-      if (wasAngle) return undefined;
-      [inAngle, wasAngle, angle] = [true, true, ""];
-    } else if (!quoted && text === ">" && inAngle) inAngle = false;
-    else if (inAngle) angle += text;
-    else if (!quoted && text === ",") finish();
-    else if (!quoted && text === ":" && !wasAngle) bare = "";
-    else if (!quoted && text === ";") finish();
-    else bare += text;
+  for (let at = from; at < value.length; at++) {
+    const character = value[at];
+    if (character === "\\" && (quoted || open === "(")) at++;
+    else if (character === '"' && open !== "(") {
+      quoted = !quoted;
+      if (open === '"' && !quoted) return at + 1;
+    } else if (!quoted && open === "(" && character === "(") depth++;
+    else if (!quoted && open === "(" && character === ")" && --depth === 0) return at + 1;
+    else if (!quoted && open === "<" && at > from && character === "<") return undefined;
+    else if (!quoted && open === "<" && character === ">") return at + 1;
   }
-  if (quoted || depth > 0 || inAngle) return undefined;
-  finish();
-  return found.length === 0 ? undefined : found;
+  return undefined;
 }

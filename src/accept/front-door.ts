@@ -52,11 +52,16 @@ export function createFrontDoor(door: Door, hub: Hub): FrontDoor {
       guests.add(guest);
       socket.on("error", () => {});
       socket.once("close", () => guests.delete(guest));
-      void welcome(door, socket, (inner) => void (top = inner)).then((arrived) => {
+      const begin = async (): Promise<void> => {
+        const arrived = await welcome(door, socket, (inner) => void (top = inner));
         if (arrived === undefined || arrived.socket.destroyed) return;
         session = new Session(hub, arrived.socket, door, arrived.arrival);
         arrived.occupy(session);
         session.init();
+      };
+      begin().catch((error: unknown) => {
+        door.deps.emit("error", { kind: "accept", detail: error instanceof Error ? error.message : String(error) });
+        top.destroy();
       });
     },
   };
@@ -101,9 +106,9 @@ function takePlace(
     address,
     permitted: clientEntry(door.listener(), address, door.deps.clock.now()) !== undefined,
     idleSince: () => (session === undefined ? since : session.idleSince()),
-    evict: () => {
+    evict: (limit, value) => {
       if (session === undefined) socket.destroy();
-      else session.answer(reply(421, "7.0", "Closed to make room for a newer connection"));
+      else session.hitLimit(limit, value, reply(421, "7.0", "Closed to make room for a newer connection"));
     },
   };
   return { admitted: door.admission.enter(occupant), occupy: (made) => void (session = made) };

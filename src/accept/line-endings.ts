@@ -31,7 +31,7 @@ export function createLineEndings(normalizeBareLf: boolean): LineEndings {
         if (cr >= 0 && cr === chunk.length - 1) openCr = true;
         else if (cr >= 0 && cr !== lf - 1 && (lf < 0 || cr < lf)) throw bareLineEnd();
         if (lf < 0) break;
-        if (cr !== lf - 1) {
+        if (cr < 0 || cr !== lf - 1) {
           if (!normalizeBareLf) throw bareLineEnd();
           bare.push(lf);
         }

@@ -27,6 +27,8 @@ export interface Arrival {
 export interface MailTransaction {
   readonly command: MailCommand;
   readonly recipients: Recipient[];
+  /** The same, as text, to find repeated ones. */
+  readonly addresses: Set<string>;
 }
 
 type Next = () => void;
@@ -220,18 +222,28 @@ export class SessionWire extends SMTPConnection {
     setImmediate(callback);
     const profile = this.view().entry?.profile ?? this.door.listener().profile;
     const { clock } = this.door.deps;
-    void handshake(raw, { tls: this.door.tls(), profile, clock, timeoutMs: HANDSHAKE_MS }).then((secured) => {
-      if (!secured.ok) {
+    handshake(raw, { tls: this.door.tls(), profile, clock, timeoutMs: HANDSHAKE_MS })
+      .then((secured) => {
+        if (secured.ok) return this.#upgraded(secured.socket, parser);
         this.door.deps.emit("tls.failed", { ...this.fields(), reason: secured.reason, detail: secured.detail });
         return this._onClose();
-      }
-      this._upgrading = false;
-      this._socket = secured.socket;
-      secured.socket.once("close", () => this._onCloseEvent());
-      this.#secured(secured.socket);
-      if (this._closing) return this._socket.end();
-      secured.socket.pipe(parser);
-    });
+      })
+      .catch((error: unknown) => this.defect(error));
+  }
+
+  #upgraded(socket: TLSSocket, parser: CommandStream): void {
+    this._upgrading = false;
+    this._socket = socket;
+    socket.once("close", () => this._onCloseEvent());
+    this.#secured(socket);
+    if (this._closing) socket.end();
+    else socket.pipe(parser);
+  }
+
+  /** A bug of ours: the session ends, and the log says so. */
+  defect(error: unknown): void {
+    this.door.deps.emit("error", { kind: "accept", detail: error instanceof Error ? error.message : String(error) });
+    this.close();
   }
 
   #secured(socket: TLSSocket): void {

@@ -6,10 +6,9 @@ import type { SMTPServerAuthentication } from "smtp-server";
 import { formatMailbox, formatReversePath } from "../mail/mailbox.ts";
 import { reply, type SmtpReply } from "../mail/smtp-reply.ts";
 import { type AuthDone, Hub } from "./hub.ts";
-import { parseAttributes, parseHelo } from "./command-line.ts";
+import { parseAttributes, parseHelo, parsePathCommand } from "./command-line.ts";
 import { CommandStream } from "./command-stream.ts";
 import type { Door } from "./deps.ts";
-import { isSameMailbox } from "./envelope-rules.ts";
 import { isReply, judgeHeader, judgeMail, judgeRecipient } from "./judgement.ts";
 import { type Ended, type Intake, takeMessage } from "./message-intake.ts";
 import { isInAny } from "./networks.ts";
@@ -136,59 +135,60 @@ export class Session extends SessionWire {
   }
 
   override handler_MAIL(line: Buffer, next: Next): void {
-    this.answer(this.#mail(line.toString("utf8")));
+    const text = line.toString("utf8");
+    const answer = this.#mail(text);
+    this.answer(answer.code < 400 ? answer : this.#refuse("mail", answer, text));
     next();
   }
 
   #mail(line: string): SmtpReply {
     const { deps, admission } = this.door;
-    if (this.isInTransaction()) return this.#refuse("mail", reply(503, "5.1", "A transaction is already open"));
+    if (this.isInTransaction()) return reply(503, "5.1", "A transaction is already open");
     const view = this.view();
     const command = judgeMail(view, line);
-    if (isReply(command)) return this.#refuse("mail", command);
-    if (!deps.usable()) return this.#refuse("mail", reply(451, "3.0", "No mail can be taken now, try again later"));
+    if (isReply(command)) return command;
+    if (!deps.usable()) return reply(451, "3.0", "No mail can be taken now, try again later");
     if (!admission.mayStartMessage(view.peer.address)) {
       const value = this.door.settings().limits.messagesPerMinutePerClient;
       deps.emit("limit.hit", { ...this.fields(), limit: "messages_per_minute_per_client", value });
-      return this.#refuse("mail", reply(450, "7.0", "Too many messages this minute, try again later"));
+      return reply(450, "7.0", "Too many messages this minute, try again later");
     }
-    this.transaction = { command, recipients: [] };
+    this.transaction = { command, recipients: [], addresses: new Set() };
     return reply(250, "1.0", "Sender accepted");
   }
 
   override handler_RCPT(line: Buffer, next: Next): void {
-    void this.#answerRecipient(line.toString("utf8"), next);
-  }
-
-  async #answerRecipient(line: string, next: Next): Promise<void> {
-    const answer = await this.#recipient(line).catch((error: unknown) => this.#defect(error));
-    this.answer(answer);
-    next();
+    const text = line.toString("utf8");
+    this.#recipient(text)
+      .catch((error: unknown) => this.#report(error))
+      .then((answer) => this.answer(answer.code < 400 ? answer : this.#refuse("rcpt", answer, text)))
+      .catch((error: unknown) => this.defect(error))
+      .finally(next);
   }
 
   async #recipient(line: string): Promise<SmtpReply> {
     const { transaction } = this;
-    if (transaction === undefined) return this.#refuse("rcpt", reply(503, "5.1", "MAIL is needed first"));
+    if (transaction === undefined) return reply(503, "5.1", "MAIL is needed first");
     const { command, recipients } = transaction;
     const recipient = judgeRecipient(this.view(), line, command.mail.smtpUtf8);
-    if (isReply(recipient)) return this.#refuse("rcpt", recipient);
+    if (isReply(recipient)) return recipient;
     const address = formatMailbox(recipient.mailbox);
-    if (recipients.some(({ mailbox }) => isSameMailbox(mailbox, recipient.mailbox)))
-      return reply(250, "1.5", "Recipient accepted");
+    if (transaction.addresses.has(address)) return reply(250, "1.5", "Recipient accepted"); // letter for letter the same
     const most = this.door.settings().limits.recipients;
-    if (recipients.length >= most) {
-      const answer = reply(452, "5.3", `No more than ${most} recipients are taken at once`);
-      return this.#refuse("rcpt", answer, address);
-    }
+    if (recipients.length >= most) return reply(452, "5.3", `No more than ${most} recipients are taken at once`);
     const refusal = await this.door.deps.decideRecipient(recipient.mailbox);
-    if (refusal !== undefined) return this.#refuse("rcpt", refusal, address);
+    if (refusal !== undefined) return refusal;
+    transaction.addresses.add(address);
     recipients.push({ position: recipients.length, ...recipient });
     return reply(250, "1.5", "Recipient accepted");
   }
 
-  /** Logs one refusal and hands its reply on. */
-  #refuse(stage: Stage, answer: SmtpReply, recipient?: string): SmtpReply {
+  /** Logs one refusal and hands its reply on. `line` is the command refused, if it was MAIL or RCPT. */
+  #refuse(stage: Stage, answer: SmtpReply, line = ""): SmtpReply {
     const { transaction } = this;
+    const command = stage === "data" ? undefined : parsePathCommand(line, stage === "mail" ? "MAIL FROM" : "RCPT TO");
+    const path = command === undefined || isReply(command) ? undefined : command.path;
+    const sender = transaction && formatReversePath(transaction.command.reversePath);
     const accepted = transaction?.recipients.map(({ mailbox }) => formatMailbox(mailbox)) ?? [];
     this.door.deps.emit("message.refused", {
       ...this.fields(),
@@ -196,8 +196,8 @@ export class Session extends SessionWire {
       code: answer.code,
       enhancedCode: answer.enhancedCode,
       reason: answer.text,
-      sender: transaction && formatReversePath(transaction.command.reversePath),
-      recipients: recipient === undefined ? accepted : [recipient],
+      sender: stage === "mail" ? path : sender,
+      recipients: stage === "rcpt" ? (path === undefined ? [] : [path]) : accepted,
       client: this.#client(),
     });
     return answer;
@@ -205,12 +205,6 @@ export class Session extends SessionWire {
 
   #client(via = this.view().permits[0]?.via ?? "network"): ReturnType<Session["facts"]["client"]> {
     return this.facts.client(this.hostNameAppearsAs || "", via);
-  }
-
-  #defect(error: unknown): SmtpReply {
-    const detail = error instanceof Error ? error.message : String(error);
-    this.door.deps.emit("error", { kind: "accept", detail });
-    return reply(451, "3.0", "The message could not be taken now, try again later");
   }
 
   override handler_DATA(line: Buffer, next: Next): void {
@@ -223,15 +217,22 @@ export class Session extends SessionWire {
     const content = parser.startDataMode();
     this._dataStream = content;
     this.timers.dataBegins();
-    void takeMessage(content, {
+    takeMessage(content, {
       messageSize: this.door.settings().limits.messageSize,
       normalizeBareLf: this.view().entry?.normalizeBareLf === true,
       begin: (header) => this.#begin(header),
       receive: this.door.deps.receive,
-      onDefect: (error) => void this.#defect(error),
-    }).then((ended) => this.#finish(ended, parser));
+      onDefect: (error) => void this.#report(error),
+    })
+      .then((ended) => this.#finish(ended, parser))
+      .catch((error: unknown) => this.defect(error));
     this.send(354, "End data with <CR><LF>.<CR><LF>", false);
     next();
+  }
+
+  #report(error: unknown): SmtpReply {
+    this.door.deps.emit("error", { kind: "accept", detail: error instanceof Error ? error.message : String(error) });
+    return reply(451, "3.0", "A defect on our side, try again later");
   }
 
   #begin(header: Buffer): ReturnType<Intake["begin"]> {

@@ -239,6 +239,17 @@ describe("a message", () => {
     expect(fieldsOf("error")).toEqual([{ kind: "accept", detail: "a defect" }]);
   });
 
+  it("for a recipient on whom the policy fails gets 451 at RCPT", async () => {
+    const { greeted, fieldsOf } = await gateway(acceptSettings(), {
+      decideRecipient: () => Promise.reject(new TypeError("a defect")),
+    });
+    const client = await greeted();
+    await client.ask("MAIL FROM:<a@example.org>", 250);
+    expect((await client.ask("RCPT TO:<b@acme.example>")).text).toMatch(/^451 4\.3\.0 /);
+    expect(fieldsOf("error")).toHaveLength(1);
+    await client.ask("NOOP", 250);
+  });
+
   it("is not accepted by a receive that did not read it", async () => {
     const { greeted } = await gateway(acceptSettings(), {
       receive: async () => ({ code: 250, enhancedCode: "2.0.0", text: "x queued" }),

@@ -104,7 +104,14 @@ describe("a client that is not listed", () => {
     await client.ask("MAIL FROM:<a@example.org>", 250);
     await client.ask("RCPT TO:<victim@elsewhere.example>", 550);
     expect(fieldsOf("message.refused")).toMatchObject([
-      { stage: "rcpt", code: 550, enhancedCode: "5.7.1", sender: "a@example.org", client: { address: "127.0.0.1" } },
+      {
+        stage: "rcpt",
+        code: 550,
+        enhancedCode: "5.7.1",
+        sender: "a@example.org",
+        recipients: ["victim@elsewhere.example"],
+        client: { address: "127.0.0.1" },
+      },
     ]);
   });
 });

@@ -1,5 +1,6 @@
-import { connect } from "node:net";
+import { connect as connectTcp } from "node:net";
 import { describe, expect, it } from "vitest";
+import { type Clock, systemClock } from "../../src/runtime/clock.ts";
 import type { TlsProfile } from "../../src/mail/tls-profile.ts";
 import { acceptSettings, authority, gateway, loopback, ownCertificate, profile, until } from "./accept-harness.ts";
 import { createAuthority } from "../peers/certificates.ts";
@@ -219,9 +220,39 @@ describe("an address that is taken", () => {
 });
 
 describe("a silent handshake", () => {
+  /** Ten seconds pass in fifty milliseconds. */
+  const hurried: Clock = {
+    ...systemClock,
+    after: (ms, run) => systemClock.after(ms === 10_000 ? 50 : ms, run),
+  };
+
+  it("after STARTTLS ends after ten seconds", async () => {
+    const { greeted, fieldsOf } = await gateway(acceptSettings(), { clock: hurried });
+    const client = await greeted();
+    await client.ask("STARTTLS", 220);
+    expect(await client.untilClosed()).toEqual([]);
+    expect(fieldsOf("tls.failed")).toMatchObject([{ reason: "handshake-timeout" }]);
+  });
+
+  it("with implicit TLS ends after ten seconds", async () => {
+    const { connect, fieldsOf, listeners } = await gateway(acceptSettings({ tls: "implicit" }), { clock: hurried });
+    const client = await connect();
+    expect(await client.untilClosed()).toEqual([]);
+    expect(fieldsOf("tls.failed")).toMatchObject([{ reason: "handshake-timeout" }]);
+    await until(() => listeners.sessions() === 0);
+  });
+
+  it("of a proxy that announces nobody ends after ten seconds", async () => {
+    const proxyProtocol = [{ address: "127.0.0.0", prefix: 8 }];
+    const { connect, fieldsOf } = await gateway(acceptSettings({ proxyProtocol }), { clock: hurried });
+    const client = await connect();
+    expect((await client.untilClosed()).map(({ code }) => code)).toEqual([554]);
+    expect(fieldsOf("session.refused")).toHaveLength(1);
+  });
+
   it("does not keep the gateway from stopping", async () => {
     const { port, listeners } = await gateway(acceptSettings({ tls: "implicit" }));
-    const silent = connect(port, "127.0.0.1");
+    const silent = connectTcp(port, "127.0.0.1");
     silent.on("error", () => {});
     await until(() => listeners.sessions() === 1);
     await listeners.stop(0);

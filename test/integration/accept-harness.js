@@ -1,0 +1,111 @@
+/** Listeners on loopback with a `receive` that keeps what it is given. Shared by the accept tests. */
+import { onTestFinished } from "vitest";
+import { createListeners } from "../../src/accept/listener.js";
+import { reply } from "../../src/mail/smtp-reply.js";
+import { systemClock } from "../../src/runtime/clock.js";
+import { systemRandom } from "../../src/runtime/random.js";
+import { createAuthority } from "../peers/certificates.js";
+import { SmtpClient } from "../peers/smtp-client.js";
+export const profile = {
+    name: "intermediate@test",
+    minVersion: "TLSv1.2",
+    ciphers: "TLS_AES_256_GCM_SHA384:TLS_AES_128_GCM_SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384",
+    groups: "X25519:P-256",
+    signatureAlgorithms: "ecdsa_secp256r1_sha256:rsa_pss_rsae_sha256:ed25519:rsa_pkcs1_sha256",
+};
+export const authority = createAuthority("Test CA");
+export function ownCertificate(...names) {
+    const issued = authority.issue({ names });
+    return { certificate: issued.chain, key: issued.key, names };
+}
+export const loopback = { network: { address: "127.0.0.0", prefix: 8 }, normalizeBareLf: false };
+export const relayCertificate = ownCertificate("relay.example.org");
+export function listenerSettings(changes = {}) {
+    return {
+        name: "smarthost",
+        direction: "outbound",
+        address: "127.0.0.1",
+        port: 0,
+        tls: "offer",
+        profile,
+        certificates: [relayCertificate],
+        greetDelayMs: 0,
+        clients: [loopback],
+        xclient: [],
+        proxyProtocol: [],
+        ...changes,
+    };
+}
+export function acceptSettings(listener = {}, limits = {}) {
+    return {
+        hostname: "relay.example.org",
+        ownDomains: ["example.org"],
+        limits: {
+            messageSize: 1024 * 1024,
+            recipients: 1000,
+            connections: 1000,
+            connectionsPerClient: 100,
+            messagesPerMinutePerClient: 0,
+            receivedHeaders: 50,
+            idleTimeoutMs: 300_000,
+            commandTimeoutMs: 300_000,
+            dataTimeoutMs: 600_000,
+            ...limits,
+        },
+        listeners: [listenerSettings(listener)],
+    };
+}
+/** Bound, and stopped when the test is over. */
+export async function gateway(settings, changes = {}) {
+    const kept = [];
+    const events = [];
+    const listeners = createListeners({
+        clock: systemClock,
+        random: systemRandom,
+        settings,
+        receive: async (transaction) => keep(transaction, kept),
+        decideRecipient: () => undefined,
+        usable: () => true,
+        emit: (event, fields) => void events.push({ event, fields }),
+        ...changes,
+    });
+    const bound = await listeners.listen();
+    const port = bound[0]?.port ?? 0;
+    const clients = [];
+    const noted = (client) => {
+        clients.push(client);
+        return client;
+    };
+    onTestFinished(async () => {
+        for (const client of clients)
+            client.close();
+        await listeners.stop(0);
+    });
+    return {
+        port,
+        listeners,
+        bound,
+        kept,
+        events,
+        fieldsOf: (wanted) => events.flatMap(({ event, fields }) => (event === wanted ? [fields] : [])),
+        connect: async (options = {}) => noted(await SmtpClient.connect({ port, ...options })),
+        greeted: async (options = {}) => noted(await SmtpClient.greeted({ port, ...options })),
+    };
+}
+async function keep(transaction, kept) {
+    const chunks = [];
+    for await (const chunk of transaction.body)
+        chunks.push(Buffer.from(chunk));
+    const header = transaction.header.toString("latin1");
+    kept.push({ transaction, header, body: Buffer.concat(chunks).toString("latin1") });
+    return reply(250, "0.0", `${String(kept.length).padStart(32, "0")} queued`);
+}
+/** Polls until `condition` holds; fails after five seconds. */
+export async function until(condition) {
+    const deadline = Date.now() + 5_000;
+    while (!condition()) {
+        if (Date.now() > deadline)
+            throw new Error("the condition never held");
+        await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+}
