@@ -116,11 +116,14 @@ async function survey(
   return { idle, busy, domains };
 }
 
-function shown(filter: QueueFilter): Record<string, string> {
-  const entries = Object.entries(filter).filter(
-    ([key, value]) => value !== undefined && key !== "limit" && key !== "after",
-  );
-  return Object.fromEntries(entries.map(([key, value]) => [key, String(value)]));
+function shown({ before, ...filter }: QueueFilter): Record<string, string> {
+  const entries = Object.entries(filter).filter(([key, value]) => {
+    return value !== undefined && key !== "limit" && key !== "after";
+  });
+  return {
+    ...Object.fromEntries(entries.map(([key, value]) => [key, String(value)])),
+    ...(before !== undefined && { before: iso(before) }),
+  };
 }
 
 function toEntry(item: QueueItem): QueueEntry {

@@ -11,7 +11,7 @@ export interface BadRequest {
   readonly remedy: string;
 }
 
-export const FILTER_WORDS = ["id", "domain", "partner", "sender", "recipient", "reason", "older_than"] as const;
+const FILTER_WORDS = ["id", "domain", "partner", "sender", "recipient", "reason", "older_than", "before"] as const;
 const PAGE_WORDS = ["limit", "after"] as const;
 
 type Word = (typeof FILTER_WORDS)[number] | (typeof PAGE_WORDS)[number];
@@ -39,6 +39,10 @@ const READERS: Readonly<Record<Word, Reader>> = {
   older_than: (text, now) => {
     const ms = readAge(text);
     return ms === undefined ? "Write an age, as 30s, 15m, 4h or 2d." : { before: now - ms };
+  },
+  before: (text) => {
+    const at = /^\d{4}-\d\d-\d\dT[\d:.]{5,12}Z$/.test(text) ? Date.parse(text) : Number.NaN;
+    return Number.isNaN(at) ? "Write an instant, as 2026-11-25T12:00:00Z." : { before: at };
   },
   limit: (text) => {
     const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;

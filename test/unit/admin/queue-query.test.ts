@@ -22,6 +22,7 @@ describe("a queue filter", () => {
     ["a reason", { reason: "smtp-4xx" }, { reason: "smtp-4xx" }],
     ["an age", { older_than: "2d" }, { before: 8 * DAY }],
     ["an age in minutes", { older_than: "90m" }, { before: 10 * DAY - 5_400_000 }],
+    ["an instant", { before: "1970-01-02T00:00:00.000Z" }, { before: DAY }],
     ["a page", { limit: "20", after: "#17" }, { limit: 20, after: "#17" }],
     ["what is not there", { domain: undefined }, {}],
   ])("reads %s", (_, given, filter) => {
@@ -35,6 +36,7 @@ describe("a queue filter", () => {
     ["half an address", { sender: "anna" }, "whole address"],
     ["an id that is none", { id: "../../etc/passwd" }, "queue id"],
     ["an age without a unit", { older_than: "5" }, "30s, 15m"],
+    ["an instant that is none", { before: "yesterday" }, "2026-11-25"],
     ["a negative age", { older_than: "-5m" }, "30s, 15m"],
     ["two of one", { domain: ["a.example", "b.example"] }, "once"],
     ["too large a page", { limit: "100000" }, "1 to 1000"],

@@ -1,0 +1,246 @@
+/**
+ * `sealpost explain ADDRESS`: the policy for one recipient, by the same functions that judge its mail: each demand, the
+ * line it comes from, and in a sentence what a session must prove. Looks nothing up in DNS.
+ */
+import { X509Certificate } from "node:crypto";
+import { decisions, describeNextHop } from "../decide/decide.ts";
+import type { MatchEntry, Origin, OutboundPolicy } from "../decide/policy.ts";
+import { formatDomain, formatMailbox, type Mailbox, parseMailbox } from "../mail/mailbox.ts";
+import type { Pin, TlsLevel } from "../mail/tls-requirement.ts";
+import { type CliDeps, type Common, EXIT, type ExitCode, printJson, refuse } from "./deps.ts";
+import { loadSettings, shownPath } from "./settings.ts";
+import { exactDuration, painter, printable, wrapped } from "./text.ts";
+
+export async function explain(deps: CliDeps, common: Common, address: string): Promise<ExitCode> {
+  const recipient = parseMailbox(address);
+  if (recipient === undefined)
+    return refuse(deps, EXIT.usage, [`${JSON.stringify(address)} is no address. Write one, as anna@acme.example.`]);
+  const settings = await loadSettings(deps, common);
+  if (typeof settings === "number") return settings;
+  const now = deps.clock.now();
+  const outbound = decisions(settings.policy)(recipient, now);
+  const facts = factsOf(deps, { outbound, recipient, now });
+  if (common.json) printJson(deps, asJson(recipient, facts));
+  else print(deps, recipient, facts);
+  return EXIT.good;
+}
+
+/** One line of the answer: `value` for programs, `text` for people, `origin` where it was written. */
+interface Fact {
+  readonly key: string;
+  readonly label: string;
+  readonly value: unknown;
+  readonly text: string;
+  readonly origin?: string;
+}
+
+function asJson(recipient: Mailbox, facts: readonly Fact[]): object {
+  const values = facts.map(({ key, value }) => [key, value] as const);
+  const origins = facts.flatMap(({ key, origin }) => (origin === undefined ? [] : [[key, origin] as const]));
+  return {
+    recipient: formatMailbox(recipient),
+    ...Object.fromEntries(values),
+    origins: Object.fromEntries(origins),
+  };
+}
+
+interface Asked {
+  readonly outbound: OutboundPolicy;
+  readonly recipient: Mailbox;
+  readonly now: number;
+}
+
+function factsOf(deps: CliDeps, asked: Asked): Fact[] {
+  const { outbound, now } = asked;
+  const { tls, exception } = outbound;
+  const at = (path: string) => originOf(deps, outbound, path);
+  const hops = outbound.nextHop.map((hop) => (hop.kind === "mx" ? "mx" : describeNextHop(hop)));
+  const facts: (Fact | undefined)[] = [
+    {
+      key: "source",
+      label: "policy",
+      value: { source: outbound.source, partner: outbound.partner },
+      text: sourceText(outbound),
+    },
+    outbound.permitted
+      ? undefined
+      : {
+          key: "permitted",
+          label: "refused",
+          value: false,
+          text: "outbound.unlisted is refuse, and no partner file names this destination",
+        },
+    exception && exceptionFact(deps, exception, now),
+    { key: "nextHop", label: "next hop", value: hops, text: hopText(asked, hops), ...at("next_hop") },
+    { key: "level", label: "level", value: tls.level, text: tls.level, ...at("tls.level") },
+    { key: "proof", label: "", value: PROOF[tls.level], text: PROOF[tls.level] },
+    CHECKS_NAMES.has(tls.level) ? namesFact(asked, at("tls.match")) : undefined,
+    CHECKS_NAMES.has(tls.level) ? trustFact(outbound, at("tls.ca")) : undefined,
+    tls.level === "fingerprint" ? pinsFact(tls.fingerprints, now, at("tls.fingerprints")) : undefined,
+    tls.level === "none"
+      ? undefined
+      : { key: "minVersion", label: "at least", value: tls.minVersion, text: tls.minVersion, ...at("tls.min_version") },
+    tls.level === "none"
+      ? undefined
+      : { key: "profile", label: "profile", value: tls.profile.name, text: tls.profile.name, ...at("tls.profile") },
+    tls.servername === undefined
+      ? undefined
+      : { key: "servername", label: "SNI", value: tls.servername, text: tls.servername, ...at("tls.servername") },
+    clientCertificateFact(outbound, at("tls.client_certificate")),
+    {
+      key: "lifetimeMs",
+      label: "lifetime",
+      value: outbound.lifetimeMs,
+      text: `${exactDuration(outbound.lifetimeMs)}, then the sender gets a failure notice`,
+      ...at("lifetime"),
+    },
+  ];
+  return facts.filter((fact) => fact !== undefined);
+}
+
+/** What a session must prove before mail crosses it (contract, section 4). */
+const PROOF: Readonly<Record<TlsLevel, string>> = {
+  none: "TLS is not tried: mail crosses in clear.",
+  may: "Nothing. TLS is used where it is offered; after a failed handshake and a retry the mail crosses in clear.",
+  encrypt: "The session is encrypted; the peer may be anybody. Without TLS the mail waits.",
+  verify:
+    "The session is encrypted, the certificate is valid under the trusted CAs, and it has one of the names below.",
+  secure: "The same as verify, and no name may come from DNS, where it could be forged.",
+  fingerprint: "The session is encrypted, and the certificate or its public key is one of those pinned below.",
+  authenticated: "The peer proves who it is by DANE, MTA-STS or its certificate.",
+  "dane-only": "The peer proves who it is by DANE (RFC 7672).",
+};
+
+const CHECKS_NAMES: ReadonlySet<TlsLevel> = new Set(["verify", "secure", "authenticated"]);
+
+function sourceText({ source, partner }: OutboundPolicy): string {
+  switch (source) {
+    case "partner":
+      return `partner ${partner ?? ""}`;
+    case "exception":
+      return partner === null ? "an exception to the default" : `an exception of partner ${partner}`;
+    case "own-domain":
+      return "one of our own domains";
+    case "default":
+      return "the default: no partner file names this destination";
+  }
+}
+
+function exceptionFact(deps: CliDeps, exception: NonNullable<OutboundPolicy["exception"]>, now: number): Fact {
+  const { approvedBy, reason, endsAt, origin } = exception;
+  const until = day(endsAt - 1);
+  const left = exactDays(endsAt - now);
+  const text = `until ${until} (${left}), approved by ${approvedBy}: ${reason}`;
+  return {
+    key: "exception",
+    label: "exception",
+    value: { until, approvedBy, reason },
+    text,
+    origin: place(deps, origin),
+  };
+}
+
+function exactDays(ms: number): string {
+  const days = Math.ceil(ms / 86_400_000);
+  return days === 1 ? "its last day" : `${days} days left`;
+}
+
+function hopText({ recipient }: Asked, hops: readonly string[]): string {
+  return hops.map((hop) => (hop === "mx" ? `the MX of ${formatDomain(recipient.domain)}` : hop)).join(", then ");
+}
+
+/** The names as they come out for this recipient, as far as that is known before DNS is asked. */
+function namesFact({ outbound, recipient }: Asked, origin: { origin?: string }): Fact {
+  const { level, match } = outbound.tls;
+  const fallback: MatchEntry[] = level === "verify" ? ["hostname"] : ["nexthop", "dot-nexthop"];
+  const entries = match.length > 0 ? match : fallback;
+  const [hop] = outbound.nextHop;
+  const nextHop =
+    hop === undefined || hop.kind === "mx"
+      ? formatDomain(recipient.domain)
+      : hop.kind === "host"
+        ? hop.host
+        : hop.domain;
+  const value = entries.map((entry) => nameOf(entry, nextHop, hop?.kind === "host" ? hop.host : undefined));
+  return { key: "names", label: "names", value, text: value.join(", "), ...origin };
+}
+
+function nameOf(entry: MatchEntry, nextHop: string, host: string | undefined): string {
+  if (entry === "hostname") return host ?? "the MX host's own name";
+  if (entry === "nexthop") return nextHop;
+  if (entry === "dot-nexthop") return `.${nextHop}`;
+  return "host" in entry ? entry.host : `.${entry.below}`;
+}
+
+function trustFact({ tls }: OutboundPolicy, origin: { origin?: string }): Fact {
+  const { ca, crl } = tls.trust;
+  const revocation =
+    crl.length === 0 ? "" : `, with ${crl.length === 1 ? "a revocation list" : `${crl.length} revocation lists`}`;
+  if (ca === "system")
+    return { key: "ca", label: "trusts", value: "system", text: `the CAs of this machine${revocation}`, ...origin };
+  const value = ca.map((pem) => {
+    const { subject, validTo } = new X509Certificate(pem);
+    return { subject: subject.split("\n").toReversed().join(", "), notAfter: day(Date.parse(validTo)) };
+  });
+  const text =
+    value.length > 3
+      ? `${value.length} CAs`
+      : value.map(({ subject, notAfter }) => `${subject} (until ${notAfter})`).join("; ");
+  return { key: "ca", label: "trusts", value, text: `only ${text}${revocation}`, ...origin };
+}
+
+function pinsFact(pins: readonly Pin[], now: number, origin: { origin?: string }): Fact {
+  const value = pins.map(({ sha256, of, notAfter }) => ({
+    sha256,
+    of,
+    counts: notAfter === undefined || now < notAfter,
+    ...(notAfter !== undefined && { notAfter: day(notAfter) }),
+  }));
+  const lines = value.map(({ sha256, of, counts, notAfter }) => {
+    const until = notAfter === undefined ? "" : counts ? `, counts until ${notAfter}` : `, ended ${notAfter}`;
+    return `${sha256} of the ${of}${until}`;
+  });
+  return { key: "pins", label: "pins", value, text: lines.join("\n"), ...origin };
+}
+
+function clientCertificateFact({ tls }: OutboundPolicy, origin: { origin?: string }): Fact | undefined {
+  if (tls.clientCertificate === undefined) return undefined;
+  const { subject, validTo } = new X509Certificate(tls.clientCertificate.certificate);
+  const notAfter = day(Date.parse(validTo));
+  const name = subject.split("\n").toReversed().join(", ");
+  return {
+    key: "clientCertificate",
+    label: "we show",
+    value: { subject: name, notAfter },
+    text: `${name} (until ${notAfter})`,
+    ...origin,
+  };
+}
+
+/** The nearest line above that says it; nothing where the product's own default holds. */
+function originOf(deps: CliDeps, { origins }: OutboundPolicy, path: string): { origin?: string } {
+  const origin = origins[path];
+  return origin === undefined ? {} : { origin: place(deps, origin) };
+}
+
+function place(deps: CliDeps, { file, line, column }: Origin): string {
+  return `${shownPath(deps, file)}:${line}:${column}`;
+}
+
+function day(at: number): string {
+  return Number.isFinite(at) ? new Date(at).toISOString().slice(0, 10) : "unknown";
+}
+
+const LABEL_WIDTH = 12;
+
+function print(deps: CliDeps, recipient: Mailbox, facts: readonly Fact[]): void {
+  const paint = painter(deps.stdout, deps.env);
+  deps.stdout.write(`${paint("bold", formatMailbox(recipient))}\n`);
+  for (const { label, text, origin } of facts) {
+    const where = origin === undefined ? "" : `  ${paint("dim", `(${origin})`)}`;
+    const indent = LABEL_WIDTH + 2;
+    const lines = text.split("\n").map((line) => wrapped(printable(line), deps.stdout, indent));
+    const body = lines.join(`\n${" ".repeat(indent)}`);
+    deps.stdout.write(`  ${paint("bold", label.padEnd(LABEL_WIDTH))}${body}${where}\n`);
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * The command line: which commands there are, their words, and their exit codes. Each command's work is in a file of
+ * its own. A word that is not understood ends with 64, and nothing is done.
+ */
+import { Command, CommanderError } from "commander";
+import { check } from "./check.ts";
+import { demo } from "./demo.ts";
+import { type CliDeps, type Common, EXIT, type ExitCode, printJson, refuse } from "./deps.ts";
+import { explain } from "./explain.ts";
+import { type Chosen, type Filters, queueList, queueRemove, queueRetry, queueShow } from "./queue.ts";
+import { reload } from "./reload.ts";
+import { start } from "./start.ts";
+import { tlsProfiles } from "./tls-profiles.ts";
+import { usersAdd } from "./users.ts";
+
+/** `args` are those after the program's name. Resolves with the exit code; rejects only for a defect. */
+export async function runCli(args: readonly string[], deps: CliDeps): Promise<number> {
+  const { program, code } = createProgram(deps);
+  try {
+    await program.parseAsync([...args], { from: "user" });
+    return code();
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? EXIT.good : EXIT.usage;
+  }
+}
+
+type Run<Args extends unknown[]> = (common: Common, ...args: Args) => ExitCode | Promise<ExitCode>;
+
+export function createProgram(deps: CliDeps): { readonly program: Command; readonly code: () => ExitCode } {
+  let code: ExitCode = EXIT.good;
+  const program = new Command("sealpost");
+  const running =
+    <Args extends unknown[]>(run: Run<Args>) =>
+    async (...given: [...Args, unknown, Command]): Promise<void> => {
+      const command = given.at(-1) as Command;
+      const { config, json = false } = command.optsWithGlobals<{ config: string; json?: boolean }>();
+      code = await run({ config, json }, ...(given.slice(0, -2) as Args));
+    };
+  program
+    .description("SMTP relay gateway that enforces TLS: mail leaves over proven encryption, or it waits.")
+    .option(
+      "-c, --config <file>",
+      "the configuration ($SEALPOST_CONFIG)",
+      deps.env["SEALPOST_CONFIG"] ?? "config/sealpost.yaml",
+    )
+    .option("--json", "answer for machines; lists one object a line")
+    .version(deps.version)
+    .configureHelp({ showGlobalOptions: true })
+    .configureOutput({
+      writeOut: (text) => void deps.stdout.write(text),
+      writeErr: (text) => void deps.stderr.write(text),
+    })
+    .exitOverride()
+    .showHelpAfterError("(sealpost --help, or sealpost COMMAND --help)");
+  addGateway(program, deps, running);
+  addQueue(program, deps, running);
+  addOthers(program, deps, running);
+  addLater(program, deps, (later) => {
+    code = later;
+  });
+  return { program, code: () => code };
+}
+
+type Running = <Args extends unknown[]>(run: Run<Args>) => (...given: [...Args, unknown, Command]) => Promise<void>;
+
+function addGateway(program: Command, deps: CliDeps, running: Running): void {
+  program
+    .command("start")
+    .description("run the gateway in the foreground; SIGTERM ends it, SIGHUP reloads")
+    .action(running<[]>((common) => start(deps, common)));
+  program
+    .command("check")
+    .description("say all that is wrong in the configuration, or what it sets up")
+    .action(running<[]>((common) => check(deps, common)));
+  program
+    .command("reload")
+    .description("make the running gateway read its configuration anew")
+    .action(running<[]>((common) => reload(deps, common)));
+  program
+    .command("version")
+    .description("say which version this is")
+    .action(
+      running<[]>((common) => {
+        if (common.json) printJson(deps, { version: deps.version, node: process.versions.node });
+        else deps.stdout.write(`${deps.version}\n`);
+        return EXIT.good;
+      }),
+    );
+  program
+    .command("explain")
+    .argument("<address>", "a recipient")
+    .description("show what mail to a recipient must prove, and the line that says so")
+    .action(running<[string]>((common, address) => explain(deps, common, address)));
+  program
+    .command("demo")
+    .description("show it all on this machine: a gateway, partners good and bad, and mail")
+    .action(running<[]>((common) => demo(deps, common)));
+}
+
+function filtered(command: Command, reason: string): Command {
+  return command
+    .option("--domain <domain>", "of the recipients")
+    .option("--partner <id>", "the partner file's name without .yaml")
+    .option("--sender <address>", "the envelope sender; <> is the null sender")
+    .option("--recipient <address>", "one of the recipients")
+    .option("--reason <reason>", reason)
+    .option("--older-than <age>", "received longer ago than 30s, 15m, 4h, 2d");
+}
+
+function addQueue(program: Command, deps: CliDeps, running: Running): void {
+  const queue = program.command("queue").description("see what waits and why, and act on it");
+  const list = queue.command("list").description("what waits, with totals");
+  filtered(list, "why it waits, as certificate-expired").action(
+    running<[]>((common) => queueList(deps, common, list.opts<Filters>())),
+  );
+  queue
+    .command("show")
+    .argument("<id>", "a queue id")
+    .description("all about one message, but its content")
+    .action(running<[string]>((common, id) => queueShow(deps, common, id)));
+  const retry = queue.command("retry").argument("[id]", "a queue id").description("try again now");
+  filtered(retry, "why it waits")
+    .option("--all", "everything that waits")
+    .action(running<[string?]>((common, id) => queueRetry(deps, common, { ...retry.opts<Omit<Chosen, "id">>(), id })));
+  const remove = queue
+    .command("remove")
+    .argument("[id]", "a queue id")
+    .description("remove for good; the sender is not told");
+  filtered(remove, "why it is removed; goes into the log").action(
+    running<[string?]>((common, id) => queueRemove(deps, common, { ...remove.opts<Omit<Chosen, "id">>(), id })),
+  );
+}
+
+function addOthers(program: Command, deps: CliDeps, running: Running): void {
+  program
+    .command("tls")
+    .description("TLS profiles")
+    .command("profiles")
+    .argument("[name]", "one of them")
+    .description("what each profile leaves in effect")
+    .action(running<[string?]>((common, name) => tlsProfiles(deps, common, name)));
+  const add = program
+    .command("users")
+    .description("who may log in")
+    .command("add")
+    .argument("<name>", "the user's name")
+    .description("add a user; the password is asked for, or read from standard input");
+  add
+    .option("--senders <senders...>", "permitted senders: own, any, or addresses as *@example.org", ["own"])
+    .option("--file <file>", "the users file, where the configuration names several or none")
+    .option("--replace", "give a user who is there a new password")
+    .action(running<[string]>((common, name) => usersAdd(deps, common, { ...add.opts<object>(), name })));
+}
+
+const LATER = ["probe", "doctor", "trace", "erase", "promote", "report", "import", "dkim", "smime", "key", "tlsa"];
+const LATER_IN_QUEUE = ["hold", "release", "bounce", "reroute", "migrate"];
+
+/** Known names that nothing stands behind yet, so that nobody takes them for a misspelling. */
+function addLater(program: Command, deps: CliDeps, end: (code: ExitCode) => void): void {
+  const queue = program.commands.find((command) => command.name() === "queue");
+  const later = [
+    ...LATER.map((name) => [program, name] as const),
+    ...LATER_IN_QUEUE.map((name) => [queue, name] as const),
+  ];
+  for (const [parent, name] of later) {
+    parent
+      ?.command(name, { hidden: true })
+      .allowUnknownOption()
+      .allowExcessArguments()
+      .helpOption(false)
+      .action(() =>
+        end(refuse(deps, EXIT.usage, [`${parent === program ? "" : "queue "}${name} is not available yet.`])),
+      );
+  }
+}

@@ -1,0 +1,54 @@
+/** The command line wired as in production, with its outputs collected and its signals sent by the test. */
+import { hashPassword } from "../../src/accept/passwords.ts";
+import type { CliDeps, StartOptions } from "../../src/cli/deps.ts";
+import { runCli } from "../../src/cli/program.ts";
+import { openStoppedQueue } from "../../src/cli/stopped-queue.ts";
+import { diskFiles } from "../../src/config/files.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { selfSigned } from "../../src/config/self-signed.ts";
+import { startGateway } from "../../src/gateway.ts";
+import { systemClock } from "../../src/runtime/clock.ts";
+import { systemRandom } from "../../src/runtime/random.ts";
+
+export interface Ran {
+  readonly code: number;
+  readonly out: string;
+  readonly error: string;
+}
+
+export function cliDeps(cwd: string, over: Partial<CliDeps> = {}): CliDeps & { readonly seen: { out: string; error: string } } {
+  const seen = { out: "", error: "" };
+  const env = over.env ?? {};
+  const load = (file: string, generation?: number) =>
+    loadConfig(file, { files: diskFiles, env, clock: systemClock, selfSigned }, generation);
+  return {
+    seen,
+    stdout: { write: (text) => void (seen.out += text) },
+    stderr: { write: (text) => void (seen.error += text) },
+    stdin: (async function* () {})(),
+    env,
+    cwd,
+    clock: systemClock,
+    random: systemRandom,
+    version: "0.1.0",
+    loadConfig: (file) => load(file),
+    startGateway: ({ configFile, ...rest }: StartOptions) =>
+      startGateway({
+        clock: systemClock,
+        random: systemRandom,
+        version: "0.1.0",
+        loadConfig: (generation) => load(configFile, generation),
+        ...rest,
+      }),
+    openQueue: (settings) => openStoppedQueue(settings, { clock: systemClock, random: systemRandom }),
+    hashPassword: (password) => hashPassword(password, systemRandom),
+    onSignal: () => undefined,
+    ...over,
+  };
+}
+
+export async function run(cwd: string, args: readonly string[], over: Partial<CliDeps> = {}): Promise<Ran> {
+  const deps = cliDeps(cwd, over);
+  const code = await runCli(args, deps);
+  return { code, ...deps.seen };
+}
