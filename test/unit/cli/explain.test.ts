@@ -1,0 +1,112 @@
+import { describe, expect, it } from "vitest";
+import type { OutboundPolicy, PartnerPolicy } from "../../../src/decide/policy.ts";
+import { createAuthority } from "../../peers/certificates.ts";
+import { outbound, partner, tls } from "../decide/policies.ts";
+import { NOW, run, settings } from "./fake-deps.ts";
+
+const DAY = 86_400_000;
+const at = (line: number) => ({ file: "/etc/sealpost/partners/acme.yaml", line, column: 5 });
+
+function acme(over: Partial<OutboundPolicy>, exceptions: readonly OutboundPolicy[] = []): PartnerPolicy {
+  return partner("acme", {
+    domains: ["acme.example"],
+    outbound: outbound({ partner: "acme", source: "partner", ...over }),
+    exceptions,
+  });
+}
+
+async function explained(partners: readonly PartnerPolicy[], address = "bea@acme.example") {
+  const loadConfig = () => Promise.resolve({ ok: true as const, settings: settings({ partners }), warnings: [] });
+  const text = await run(["explain", address], { loadConfig });
+  const json = await run(["explain", address, "--json"], { loadConfig });
+  expect([text.code, json.code]).toEqual([0, 0]);
+  return { text: text.out, json: JSON.parse(json.out) as Record<string, unknown> };
+}
+
+describe("explain", () => {
+  it("names each demand and the line it comes from", async () => {
+    const policy = acme({
+      tls: tls({
+        level: "secure",
+        match: ["nexthop", "dot-nexthop", { below: "hoster.example" }],
+        servername: "sni.example",
+      }),
+      lifetimeMs: 2 * DAY,
+      origins: { "tls.level": at(4), "tls.match": at(5), lifetime: at(9) },
+    });
+    const { text, json } = await explained([policy]);
+    expect(text).toMatch(/policy +partner acme\n/);
+    expect(text).toMatch(/level +secure +\(partners\/acme\.yaml:4:5\)/);
+    expect(text).toMatch(/names +acme\.example, \.acme\.example, \.hoster\.example +\(partners\/acme\.yaml:5:5\)/);
+    expect(text).toMatch(/lifetime +2d.*\(partners\/acme\.yaml:9:5\)/);
+    expect(text).toMatch(/next hop +the MX of acme\.example\n/);
+    expect(json).toMatchObject({
+      recipient: "bea@acme.example",
+      level: "secure",
+      names: ["acme.example", ".acme.example", ".hoster.example"],
+      ca: "system",
+      lifetimeMs: 2 * DAY,
+      servername: "sni.example",
+      origins: { level: "partners/acme.yaml:4:5" },
+    });
+  });
+
+  it("names the private CA and until when it is good", async () => {
+    const { certificate } = createAuthority("ACME CA");
+    const trust = { id: "acme", ca: [certificate], crl: ["a list"] };
+    const { text } = await explained([acme({ tls: tls({ level: "verify", trust }) })]);
+    expect(text).toMatch(/trusts +only CN=ACME CA \(until \d{4}-\d\d-\d\d\), with a revocation list/);
+    expect(text).toMatch(/names +the MX host's own name/);
+  });
+
+  it("takes the names from next_hop where there is one", async () => {
+    const hop = { kind: "host", host: "mx.hoster.example", port: 26, implicitTls: false } as const;
+    const { json } = await explained([acme({ nextHop: [hop], tls: tls({ level: "secure" }) })]);
+    expect(json).toMatchObject({
+      nextHop: ["[mx.hoster.example]:26"],
+      names: ["mx.hoster.example", ".mx.hoster.example"],
+    });
+  });
+
+  it("tells pins that count from those that have ended", async () => {
+    const fingerprints = [
+      { sha256: "aa", of: "certificate", notAfter: NOW - DAY },
+      { sha256: "bb", of: "public-key" },
+      { sha256: "cc", of: "public-key", notAfter: NOW + DAY },
+    ] as const;
+    const { text, json } = await explained([acme({ tls: tls({ level: "fingerprint", fingerprints }) })]);
+    expect(json["pins"]).toMatchObject([{ counts: false }, { counts: true }, { counts: true }]);
+    expect(text).toMatch(/aa of the certificate, ended 2026-11-24/);
+    expect(text).toMatch(/bb of the public-key\n/);
+    expect(text).not.toMatch(/names|trusts/);
+  });
+
+  it("shows the exception in force instead of what it suspends", async () => {
+    const weak = outbound({
+      partner: "acme",
+      source: "exception",
+      tls: tls({ level: "may" }),
+      exception: {
+        approvedBy: "anna@example.org",
+        reason: "their certificate expired",
+        endsAt: NOW + 3 * DAY,
+        origin: at(12),
+      },
+    });
+    const { text, json } = await explained([acme({ tls: tls({ level: "secure" }) }, [weak])]);
+    expect(json).toMatchObject({ level: "may", exception: { until: "2026-11-28", approvedBy: "anna@example.org" } });
+    expect(text).toMatch(/exception +until 2026-11-28 \(3 days left\), approved by anna@example\.org/);
+  });
+
+  it("says that a destination is not permitted", async () => {
+    const { text, json } = await explained([acme({ permitted: false })]);
+    expect(json["permitted"]).toBe(false);
+    expect(text).toMatch(/refused +outbound\.unlisted/);
+  });
+
+  it("speaks of the default for everybody else", async () => {
+    const { text } = await explained([acme({})], "cem@other.example");
+    expect(text).toMatch(/policy +the default/);
+    expect(text).toMatch(/level +encrypt\n/);
+  });
+});

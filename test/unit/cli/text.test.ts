@@ -1,0 +1,130 @@
+import { describe, expect, it } from "vitest";
+import type { QueueEntry } from "../../../src/admin/queue-actions.ts";
+import type { CliDeps } from "../../../src/cli/deps.ts";
+import { printEntries, printEntry } from "../../../src/cli/queue-text.ts";
+import { duration, exactDuration, fitted, painter, printable, size, table, wrapped } from "../../../src/cli/text.ts";
+import { NOW } from "./fake-deps.ts";
+
+describe("text for people", () => {
+  it("shows control characters and direction marks of others instead of obeying them", () => {
+    expect(printable("a\u001b[2J\r\n\u009b\u202eb\u0000")).toBe("a\\u001b[2J\\u000d\\u000a\\u009b\\u202eb\\u0000");
+  });
+
+  it.each([
+    [0, "now"],
+    [-5, "now"],
+    [59_999, "59s"],
+    [3_600_000, "1h"],
+    [129_600_000, "1d"],
+  ])("tells %i ms as %s", (ms, text) => expect(duration(ms)).toBe(text));
+
+  it.each([
+    [129_600_000, "36h"],
+    [432_000_000, "5d"],
+    [1_500, "1500ms"],
+  ])("tells a configured %i ms without loss as %s", (ms, text) => expect(exactDuration(ms)).toBe(text));
+
+  it.each([
+    [1_023, "1023 B"],
+    [4_403, "4.3 KiB"],
+    [52_428_800, "50.0 MiB"],
+  ])("tells %i octets as %s", (octets, text) => expect(size(octets)).toBe(text));
+
+  it("aligns columns by what is seen, colour apart", () => {
+    expect(
+      table([
+        ["\u001b[1mab\u001b[22m", "c"],
+        ["abcd", "e"],
+      ]),
+    ).toEqual(["\u001b[1mab\u001b[22m    c", "abcd  e"]);
+  });
+
+  it("is cut and coloured on a terminal only, and not where NO_COLOR is set", () => {
+    const terminal = { write: () => undefined, isTTY: true, columns: 10 };
+    const pipe = { write: () => undefined };
+    expect(fitted("0123456789ab", terminal)).toBe("012345678…");
+    expect(fitted("0123456789ab", pipe)).toBe("0123456789ab");
+    expect(painter(terminal, {})("bold", "x")).not.toBe("x");
+    expect(painter(terminal, { NO_COLOR: "1" })("bold", "x")).toBe("x");
+    expect(painter(pipe, {})("bold", "x")).toBe("x");
+  });
+
+  it("is broken at blanks and indented", () => {
+    const terminal = { write: () => undefined, isTTY: true, columns: 40 };
+    expect(wrapped("aaaaaaaaaa bbbbbbbbbb cccccccccc dddddddddd", terminal, 4).split("\n")).toEqual([
+      "aaaaaaaaaa bbbbbbbbbb cccccccccc",
+      "    dddddddddd",
+    ]);
+  });
+});
+
+function entry(over: Partial<QueueEntry> = {}): QueueEntry {
+  return {
+    queueId: "0123456789abcdef0123456789abcdef",
+    delivery: "0123456789abcdef0123456789abcdef-0",
+    state: "waiting",
+    sender: "anna@example.org",
+    recipients: ["bea@acme.example"],
+    domain: "acme.example",
+    partner: "acme",
+    size: 4_403,
+    received: new Date(NOW - 7_200_000).toISOString(),
+    attempts: 3,
+    nextAttempt: new Date(NOW + 600_000).toISOString(),
+    expires: new Date(NOW + 86_400_000).toISOString(),
+    reason: "certificate-expired",
+    detail: "the certificate of mx.acme.example has expired",
+    messageId: "<1@example.org>",
+    listener: "smarthost",
+    client: { address: "127.0.0.1", port: 1, helo: "exch01", via: "network" },
+    cursor: "#1",
+    ...over,
+  };
+}
+
+function printed(print: (deps: CliDeps) => void): string {
+  let out = "";
+  print({
+    stdout: { write: (text: string) => void (out += text) },
+    env: {},
+    clock: { now: () => NOW },
+  } as unknown as CliDeps);
+  return out;
+}
+
+describe("the queue for people", () => {
+  it("shows age, size, partner, reason, next try and last answer, and totals", () => {
+    const out = printed((deps) =>
+      printEntries(deps, [
+        entry(),
+        entry(),
+        entry({ queueId: "f".repeat(32), domain: "b.example", partner: null, reason: null, detail: null }),
+      ]),
+    );
+    expect(out).toMatch(
+      /0123456789abcdef0123456789abcdef +2h +4\.3 KiB +acme\.example +acme +certificate-expired +10m\n/,
+    );
+    expect(out).toContain("anna@example.org to bea@acme.example: the certificate of mx.acme.example has expired\n");
+    expect(out).toContain("3 deliveries of 2 messages, 13 KiB\n");
+    expect(out).toMatch(
+      /by destination\n {2}acme\.example +2\n {2}b\.example +1\nby reason\n {2}certificate-expired +2\n {2}not tried yet +1\n/,
+    );
+  });
+
+  it("says so when nothing waits", () => {
+    expect(printed((deps) => printEntries(deps, []))).toBe("Nothing waits.\n");
+  });
+
+  it("gives a peer's answer no power over the terminal", () => {
+    const hostile = entry({ detail: "550 \u001b]0;owned\u0007\r\nnothing waits" });
+    expect(printed((deps) => printEntries(deps, [hostile]))).not.toMatch(/[\u001b\u0007\r]/);
+    expect(printed((deps) => printEntry(deps, hostile))).not.toMatch(/[\u001b\u0007\r]/);
+  });
+
+  it("shows all there is to one delivery", () => {
+    const out = printed((deps) => printEntry(deps, entry({ sender: "" })));
+    expect(out).toMatch(/from +<> \(null sender\)/);
+    expect(out).toMatch(/client +127\.0\.0\.1 \(exch01\), permitted by network, in clear/);
+    expect(out).toMatch(/attempts +3\n/);
+  });
+});
