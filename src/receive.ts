@@ -23,7 +23,7 @@ export interface ReceiveDeps {
   readonly queue: Pick<QueueStore, "openSpool" | "enqueue">;
   /** The policy of now. */
   readonly policy: () => { readonly outbound: DecideOutbound; readonly bounceLifetimeMs: number };
-  readonly dispatcher: Pick<Dispatcher, "reserve">;
+  readonly dispatcher: Pick<Dispatcher, "reserve" | "arrived">;
   /** Keeps a small body in memory until its first attempts have ended. */
   readonly remember: (messageId: string, content: { header: Buffer; body: Buffer }, deliveries: number) => void;
   readonly emit: Emit;
@@ -155,6 +155,7 @@ async function store(
   announce(deps, message.session, facts, groups);
   if (kept !== undefined && fresh.length > 0) deps.remember(facts.id, { header, body: kept }, fresh.length);
   for (const { slot, delivery } of fresh) slot.submit(delivery);
+  for (const { domain, state } of deliveries) if (state === "waiting") deps.dispatcher.arrived(domain);
 }
 
 function announce(deps: ReceiveDeps, session: string, facts: MessageFacts, groups: readonly Group[]): void {

@@ -37,6 +37,8 @@ export interface Slot {
 export interface Dispatcher {
   /** Takes a slot for a fresh delivery to this domain; undefined: none is free, store it as waiting. */
   readonly reserve: (domain: string) => Slot | undefined;
+  /** What found no slot is now stored as waiting: slots may have become free before that. */
+  readonly arrived: (domain: string) => void;
   /** Looks for due mail now. */
   readonly wake: () => void;
   /** Opens closed destinations, all or those a person named, and looks for due mail. */
@@ -152,13 +154,15 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   /** One pass over what is due. Domains whose destination has no slot are left out of the next question. */
   const pass = async (): Promise<void> => {
     const except = new Set<string>();
+    const began = deps.clock.now();
     starved = false;
     for (const [key, place] of destinations) drain(key, place);
     while (!stopped && active < MOST_ATTEMPTS) {
       const now = deps.clock.now();
       const due = await deps.queue.dueDomains(now, except, 50);
       if (due.length === 0) {
-        const next = await deps.queue.nextDue(now);
+        // After the beginning, not after now: a domain left out may have had something come due since its claim.
+        const next = await deps.queue.nextDue(began);
         sleepUntil(next ?? now + LONGEST_SLEEP_MS);
         return;
       }
@@ -209,6 +213,12 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       }
       take(place);
       return { submit: (delivery) => start(key, place, delivery), giveBack: () => release(key, place) };
+    },
+    arrived: (domain) => {
+      const place = destinations.get(deps.destinationOf(domain));
+      if (place !== undefined && place.closedUntil > deps.clock.now()) return; // its timer is set
+      starved = true;
+      if (place === undefined || (free(place) > 0 && place.backlog.length === 0)) wake();
     },
     wake,
     reopen: (domain) => {

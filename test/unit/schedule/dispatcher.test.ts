@@ -11,7 +11,7 @@ interface Row {
 }
 
 /** A queue of rows in memory, a clock that stands still, and attempts that end when the test says so. */
-function rig(rows: Row[], concurrency = 2) {
+function rig(rows: Row[], concurrency = 2, claimMs = 0) {
   const clock = { now: 0, timers: [] as { at: number; run: () => void }[] };
   const open = new Map<string, (report: AttemptReport) => void>();
   const tried: string[] = [];
@@ -45,6 +45,7 @@ function rig(rows: Row[], concurrency = 2) {
           .filter((row) => row.domain === domain)
           .slice(0, limit);
         for (const row of claimed) row.leased = true;
+        clock.now += claimMs;
         return answer(claimed.map(({ id }) => ({ id, domain }) as Delivery));
       },
       complete: ({ deliveryId, next }: Completion) => {
@@ -158,6 +159,36 @@ describe("the dispatcher", () => {
     expect(dispatcher.reserve("a")).toBeUndefined();
     rows.push(row("a1", "a"));
     await end("a0");
+    expect(tried).toEqual(["a0", "a1"]);
+  });
+  it("fresh mail whose storing took longer than all attempts in hand is tried all the same", async () => {
+    const { dispatcher, rows, tried, settled, end } = rig([row("a0", "a")], 1);
+    dispatcher.wake();
+    await settled();
+    expect(dispatcher.reserve("a")).toBeUndefined();
+    await end("a0");
+    rows.push(row("a1", "a"));
+    dispatcher.arrived("a");
+    await settled();
+    expect(tried).toEqual(["a0", "a1"]);
+  });
+  it("fresh mail stored while its destination is full is tried when a slot is free", async () => {
+    const { dispatcher, rows, tried, settled, end } = rig([row("a0", "a")], 1);
+    dispatcher.wake();
+    await settled();
+    rows.push(row("a1", "a"));
+    dispatcher.arrived("a");
+    await settled();
+    expect(tried).toEqual(["a0"]);
+    await end("a0");
+    expect(tried).toEqual(["a0", "a1"]);
+  });
+  it("mail that comes due while others of its domain are claimed does not wait for the next look", async () => {
+    const { dispatcher, tried, settled, advance } = rig([row("a0", "a"), row("a1", "a", 5)], 2, 10);
+    dispatcher.wake();
+    await settled();
+    expect(tried).toEqual(["a0"]);
+    await advance(11);
     expect(tried).toEqual(["a0", "a1"]);
   });
   it("stops when the attempts in hand have ended, and starts none", async () => {

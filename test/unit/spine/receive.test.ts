@@ -56,6 +56,7 @@ function rig(given: Case) {
         given.full?.includes(domain)
           ? undefined
           : { submit: (delivery) => void submitted.push(delivery), giveBack: () => void diary.push(`back ${domain}`) },
+      arrived: (domain) => void diary.push(`waits ${domain}`),
     },
     remember: (id) => void remembered.push(id),
     emit: (event) => void diary.push(event),
@@ -116,8 +117,9 @@ describe("receiving a message", () => {
   });
   it("makes one delivery for each domain and partner, and tries those with a free slot at once", async () => {
     const recipients = ["a@acme.example", "x@other.example", "b@acme.example"];
-    const { answer, stored, submitted, remembered } = rig({ recipients, full: ["other.example"] });
+    const { answer, diary, stored, submitted, remembered } = rig({ recipients, full: ["other.example"] });
     await answer;
+    expect(diary).toEqual(["stored", "message.accepted", "waits other.example"]);
     expect(stored[0]?.deliveries).toMatchObject([
       { domain: "acme.example", partner: "acme", positions: [0, 2], state: "leased", expiresAt: 6_000 },
       { domain: "other.example", partner: null, positions: [1], state: "waiting", nextAttemptAt: 5_000 },
