@@ -34,55 +34,73 @@ const MINUTE_MS = 60_000;
 
 export function createAdmission(clock: Clock, limits: () => Limits): Admission {
   const inside = new Map<Occupant, string>(); // → clientKey
-  const starts = new Map<string, number[]>();
-
-  const oldestIdle = (accepts: (occupant: Occupant) => boolean): Occupant | undefined => {
-    const idle = [...inside.keys()].filter((occupant) => accepts(occupant) && occupant.idleSince() !== undefined);
-    return idle.toSorted((a, b) => (a.idleSince() ?? 0) - (b.idleSince() ?? 0))[0];
-  };
-  const evict = (occupant: Occupant | undefined, limit: ConnectionLimit): boolean => {
-    if (occupant === undefined) return false;
-    inside.delete(occupant);
-    occupant.evict(limit, limit === "connections" ? limits().connections : limits().connectionsPerClient);
-    return true;
-  };
-
-  const makeRoomForClient = (newcomer: Occupant): boolean => {
-    const key = clientKey(newcomer.address);
-    const same = (occupant: Occupant): boolean => inside.get(occupant) === key;
-    const count = [...inside.values()].filter((other) => other === key).length;
-    if (count < limits().connectionsPerClient) return true;
-    return newcomer.permitted && evict(oldestIdle(same), "connections_per_client");
-  };
-  const makeRoom = (newcomer: Occupant): boolean => {
-    const { connections } = limits();
-    const places = newcomer.permitted ? connections : connections - Math.ceil(connections / 10);
-    if (inside.size < places) return true;
-    if (!newcomer.permitted) return false;
-    return evict(oldestIdle(({ permitted }) => !permitted) ?? oldestIdle(() => true), "connections");
-  };
-
   return {
     enter: (occupant) => {
-      if (!makeRoomForClient(occupant))
-        return { ok: false, limit: "connections_per_client", value: limits().connectionsPerClient };
-      if (!makeRoom(occupant)) return { ok: false, limit: "connections", value: limits().connections };
-      inside.set(occupant, clientKey(occupant.address));
+      const key = clientKey(occupant.address);
+      const { connections, connectionsPerClient } = limits();
+      if (!hasRoomForClient(inside, occupant, connectionsPerClient))
+        return { ok: false, limit: "connections_per_client", value: connectionsPerClient };
+      if (!hasRoom(inside, occupant, connections)) return { ok: false, limit: "connections", value: connections };
+      inside.set(occupant, key);
       return { ok: true, leave: () => void inside.delete(occupant) };
     },
-    mayStartMessage: (address) => {
-      const most = limits().messagesPerMinutePerClient;
-      if (most === 0) return true;
-      const now = clock.monotonic();
-      if (starts.size > 1000)
-        for (const [key, times] of starts) if ((times.at(-1) ?? 0) <= now - MINUTE_MS) starts.delete(key);
-      const key = clientKey(address);
-      const recent = (starts.get(key) ?? []).filter((at) => at > now - MINUTE_MS);
-      const allowed = recent.length < most;
-      if (allowed) recent.push(now);
-      starts.set(key, recent);
-      return allowed;
-    },
+    mayStartMessage: createMessageRate(clock, () => limits().messagesPerMinutePerClient),
     size: () => inside.size,
+  };
+}
+
+type Inside = Map<Occupant, string>;
+
+function hasRoomForClient(inside: Inside, newcomer: Occupant, most: number): boolean {
+  const key = clientKey(newcomer.address);
+  let count = 0;
+  for (const other of inside.values()) if (other === key) count++;
+  if (count < most) return true;
+  if (!newcomer.permitted) return false;
+  const idle = oldestIdle(inside, (occupant) => inside.get(occupant) === key);
+  return evict(inside, idle, () => idle?.evict("connections_per_client", most));
+}
+
+function hasRoom(inside: Inside, newcomer: Occupant, most: number): boolean {
+  const places = newcomer.permitted ? most : most - Math.ceil(most / 10);
+  if (inside.size < places) return true;
+  if (!newcomer.permitted) return false;
+  const idle = oldestIdle(inside, ({ permitted }) => !permitted) ?? oldestIdle(inside, () => true);
+  return evict(inside, idle, () => idle?.evict("connections", most));
+}
+
+function oldestIdle(inside: Inside, accepts: (occupant: Occupant) => boolean): Occupant | undefined {
+  let oldest: { occupant: Occupant; since: number } | undefined;
+  for (const occupant of inside.keys()) {
+    const since = accepts(occupant) ? occupant.idleSince() : undefined;
+    if (since !== undefined && (oldest === undefined || since < oldest.since)) oldest = { occupant, since };
+  }
+  return oldest?.occupant;
+}
+
+function evict(inside: Inside, occupant: Occupant | undefined, tell: () => void): boolean {
+  if (occupant === undefined) return false;
+  inside.delete(occupant);
+  tell();
+  return true;
+}
+
+/** Messages begun in the last minute, by client. */
+function createMessageRate(clock: Clock, most: () => number): (address: string) => boolean {
+  const starts = new Map<string, number[]>();
+  let sweptAt = clock.monotonic();
+  return (address) => {
+    if (most() === 0) return true;
+    const since = clock.monotonic() - MINUTE_MS;
+    if (sweptAt < since) {
+      for (const [key, times] of starts) if ((times.at(-1) ?? 0) <= since) starts.delete(key);
+      sweptAt = clock.monotonic();
+    }
+    const key = clientKey(address);
+    const recent = (starts.get(key) ?? []).filter((at) => at > since);
+    const allowed = recent.length < most();
+    if (allowed) recent.push(clock.monotonic());
+    starts.set(key, recent);
+    return allowed;
   };
 }

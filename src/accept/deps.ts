@@ -8,6 +8,7 @@ import type { Random } from "../runtime/random.ts";
 import type { Admission } from "./admission.ts";
 import type { GuessLimit } from "./guess-limit.ts";
 import type { ListenerTls } from "./handshake.ts";
+import type { VerifyPassword } from "./passwords.ts";
 import type { AcceptSettings, ListenerSettings } from "./settings.ts";
 
 export interface AcceptDeps {
@@ -31,6 +32,7 @@ export interface Door {
   readonly tls: () => ListenerTls;
   readonly admission: Admission;
   readonly guesses: GuessLimit;
+  readonly verifyPassword: VerifyPassword;
   /** True once the gateway shuts down. */
   readonly stopping: () => boolean;
 }

@@ -3,12 +3,13 @@
  * them without cutting a message in hand. The only room that knows smtp-server.
  */
 import { createServer, type Server } from "node:net";
-import { type Admission, createAdmission } from "./admission.ts";
+import { createAdmission } from "./admission.ts";
 import type { AcceptDeps, Door } from "./deps.ts";
 import { createFrontDoor, type FrontDoor } from "./front-door.ts";
-import { createGuessLimit, type GuessLimit } from "./guess-limit.ts";
+import { createGuessLimit } from "./guess-limit.ts";
 import { createListenerTls, type ListenerTls } from "./handshake.ts";
 import { Hub } from "./hub.ts";
+import { createPasswordCheck } from "./passwords.ts";
 import type { AcceptSettings, ListenerSettings } from "./settings.ts";
 
 export interface Bound {
@@ -45,6 +46,7 @@ export function createListeners(deps: AcceptDeps): Listeners {
   const shared = {
     admission: createAdmission(deps.clock, () => inForce.settings.limits),
     guesses: createGuessLimit(deps.clock),
+    verifyPassword: createPasswordCheck(deps.random),
     stopping: () => stopping,
   };
   const houses = deps.settings.listeners.map((listener) => createHouse(deps, listener, () => inForce, shared));
@@ -71,15 +73,17 @@ function contexts(settings: AcceptSettings): Map<string, ListenerTls> {
   return new Map(settings.listeners.map((listener) => [listener.name, createListenerTls(listener)]));
 }
 
+/** Makes every context before any is used. */
 function prepare(settings: AcceptSettings): InForce | (Reloaded & { ok: false }) {
+  const tls = new Map<string, ListenerTls>();
   for (const listener of settings.listeners) {
     try {
-      createListenerTls(listener);
+      tls.set(listener.name, createListenerTls(listener));
     } catch (error) {
       return { ok: false, listener: listener.name, detail: error instanceof Error ? error.message : String(error) };
     }
   }
-  return { settings, tls: contexts(settings) };
+  return { settings, tls };
 }
 
 function findMoved(before: AcceptSettings, after: AcceptSettings): string | undefined {
@@ -96,11 +100,7 @@ interface House {
   readonly stop: (graceMs: number) => Promise<void>;
 }
 
-interface Shared {
-  readonly admission: Admission;
-  readonly guesses: GuessLimit;
-  readonly stopping: () => boolean;
-}
+type Shared = Pick<Door, "admission" | "guesses" | "verifyPassword" | "stopping">;
 
 function createHouse(deps: AcceptDeps, first: ListenerSettings, inForce: () => InForce, shared: Shared): House {
   const current = (): ListenerSettings => inForce().settings.listeners.find(({ name }) => name === first.name) ?? first;

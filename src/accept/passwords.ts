@@ -2,7 +2,7 @@
  * Password hashes of the users file (config/users.ts reads it): `scrypt:N:r:p:SALT:HASH`, RFC 7914. A password is
  * never stored or logged, and an unknown name costs what a known one costs.
  */
-import { scrypt, timingSafeEqual } from "node:crypto";
+import { createHmac, scrypt, timingSafeEqual } from "node:crypto";
 import type { Random } from "../runtime/random.ts";
 import type { User } from "./settings.ts";
 
@@ -47,19 +47,57 @@ export async function hashPassword(password: string, random: Random): Promise<st
   return `scrypt:${cost}:${blockSize}:${parallelization}:${salt.toString("base64")}:${key.toString("base64")}`;
 }
 
-/** The user whose name and password these are. Compares in constant time, for names that do not exist as well. */
-export async function verifyPassword(
-  users: readonly User[],
-  name: string,
-  password: string,
-): Promise<User | undefined> {
-  const user = users.find((candidate) => candidate.name === name);
-  const reference = user ?? users[0]; // an unknown name costs what the first one costs
-  const hash = reference === undefined ? undefined : parseHash(reference.password);
-  const stored = hash ?? { ...DEFAULT, salt: Buffer.alloc(16), key: Buffer.alloc(32) };
-  const given = await derive(password, stored);
-  const equal = given.length === stored.key.length && timingSafeEqual(given, stored.key);
-  return equal && hash !== undefined ? user : undefined;
+/** The user whose name and password these are. */
+export type VerifyPassword = (users: readonly User[], name: string, password: string) => Promise<User | undefined>;
+
+/** Derivations at once: each takes tens of MiB and a thread that file writes also wait for. */
+const AT_ONCE = 2;
+const MOST_KNOWN = 1000;
+
+/**
+ * Compares in constant time, for names that do not exist as well. A pair that was right is known again by a keyed
+ * digest, for the life of the process: applications authenticate anew for every message.
+ */
+export function createPasswordCheck(random: Random): VerifyPassword {
+  const secret = random.bytes(32);
+  const known = new Set<string>();
+  const turn = createTurns(AT_ONCE);
+  return async (users, name, password) => {
+    const user = users.find((candidate) => candidate.name === name);
+    const digest = createHmac("sha256", secret)
+      .update(JSON.stringify([name, password, user?.password]))
+      .digest("base64");
+    if (user !== undefined && known.has(digest)) return user;
+    const reference = user ?? users[0]; // an unknown name costs what the first one costs
+    const isRight = await turn(() => matches(reference?.password ?? "", password));
+    if (!isRight || user === undefined) return undefined;
+    if (known.size >= MOST_KNOWN) known.clear();
+    known.add(digest);
+    return user;
+  };
+}
+
+async function matches(stored: string, password: string): Promise<boolean> {
+  const hash = parseHash(stored);
+  const against = hash ?? { ...DEFAULT, salt: Buffer.alloc(16), key: Buffer.alloc(32) };
+  const given = await derive(password, against);
+  return timingSafeEqual(given, against.key) && hash !== undefined;
+}
+
+function createTurns(most: number): <T>(work: () => Promise<T>) => Promise<T> {
+  const waiting: (() => void)[] = [];
+  let running = 0;
+  return async (work) => {
+    if (running >= most) await new Promise<void>((resolve) => waiting.push(resolve));
+    else running++;
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) running--;
+      else next(); // the turn is handed on
+    }
+  };
 }
 
 function derive(password: string, hash: Hash): Promise<Buffer> {

@@ -12,105 +12,128 @@ export interface TimerLimits {
 
 export type TimedOut = "idle_timeout" | "command_timeout" | "data_timeout";
 
-export interface SessionTimers {
-  /** A command was obeyed, or data came. */
-  readonly progress: () => void;
-  /** Bytes of an unfinished command wait. */
-  readonly lineOpen: (open: boolean) => void;
-  /** We work on a reply, or hold data back; the client waits. */
-  readonly working: (working: boolean) => void;
-  readonly dataBegins: () => void;
-  readonly dataBytes: (count: number) => void;
-  readonly dataEnds: () => void;
-  readonly stop: () => void;
-  /** Monotonic ms of the last progress. */
-  readonly since: () => number;
+interface Deadline {
+  readonly what: TimedOut;
+  /** Monotonic ms. */
+  readonly at: number;
+  readonly ms: number;
 }
 
 /** Bytes per second below which DATA may not stay beyond data_timeout. */
 const SLOWEST_RATE = 500;
 const RATE_WINDOW_MS = 60_000;
+const NEVER = Number.POSITIVE_INFINITY;
 
-export function createSessionTimers(
-  clock: Clock,
-  limits: () => TimerLimits,
-  expired: (what: TimedOut, ms: number) => void,
-): SessionTimers {
-  let progressAt = clock.monotonic();
-  let lineAt: number | undefined;
-  let workingSince: number | undefined;
-  let data: { windowAt: number; windowMs: number; bytes: number } | undefined;
-  let cancel = (): void => {};
-  let wakeAt = Number.POSITIVE_INFINITY;
-  let stopped = false;
-  let missed = false;
+export class SessionTimers {
+  readonly #clock: Clock;
+  readonly #limits: () => TimerLimits;
+  readonly #expired: (what: TimedOut, ms: number) => void;
+  #progressAt: number;
+  #lineAt: number | undefined;
+  #workingSince: number | undefined;
+  #data: { windowAt: number; windowMs: number; bytes: number } | undefined;
+  #cancel = (): void => {};
+  #wakeAt = NEVER;
+  #stopped = false;
+  /** A deadline came up while we worked. */
+  #missed = false;
 
-  const deadlines = (): [TimedOut, number, number][] => {
-    const { idleMs, commandMs } = limits();
-    const all: [TimedOut, number, number][] = [["idle_timeout", progressAt + idleMs, idleMs]];
-    if (lineAt !== undefined) all.push(["command_timeout", lineAt + commandMs, commandMs]);
-    if (data !== undefined) all.push(["data_timeout", data.windowAt + data.windowMs, data.windowMs]);
-    return all.toSorted((a, b) => a[1] - b[1]);
-  };
-  const arm = (): void => {
-    missed = workingSince !== undefined;
-    if (stopped || missed) return;
-    const next = deadlines()[0]?.[1] ?? 0;
-    if (next >= wakeAt) return;
-    cancel();
-    wakeAt = next;
-    cancel = clock.after(Math.max(1, Math.ceil(next - clock.monotonic())), wake);
-  };
-  const isFastEnough = (what: TimedOut): boolean => {
-    if (what !== "data_timeout" || data === undefined) return false;
-    if (data.bytes < (SLOWEST_RATE * data.windowMs) / 1000) return false;
-    data = { windowAt: clock.monotonic(), windowMs: Math.min(data.windowMs, RATE_WINDOW_MS), bytes: 0 };
+  constructor(clock: Clock, limits: () => TimerLimits, expired: (what: TimedOut, ms: number) => void) {
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#expired = expired;
+    this.#progressAt = clock.monotonic();
+    this.#arm();
+  }
+
+  /** Monotonic ms of the last progress. */
+  get since(): number {
+    return this.#progressAt;
+  }
+
+  /** A command was obeyed, or data came. */
+  progress(): void {
+    this.#progressAt = this.#clock.monotonic();
+  }
+
+  /** Bytes of an unfinished command wait, or no longer. */
+  lineOpen(open: boolean): void {
+    this.#lineAt = open ? (this.#lineAt ?? this.#clock.monotonic()) : undefined;
+    if (open) this.#arm();
+  }
+
+  /** We work on a reply, or hold data back; the client waits. */
+  working(working: boolean): void {
+    if (working === (this.#workingSince !== undefined)) return;
+    const now = this.#clock.monotonic();
+    if (this.#workingSince !== undefined) {
+      const spent = now - this.#workingSince;
+      this.#progressAt += spent;
+      if (this.#data !== undefined) this.#data.windowAt += spent;
+    }
+    this.#workingSince = working ? now : undefined;
+    // A timer that still runs wakes, sees that nothing is due, and is set anew.
+    if (!working && (this.#missed || this.#wakeAt === NEVER)) this.#arm();
+  }
+
+  dataBegins(): void {
+    this.#data = { windowAt: this.#clock.monotonic(), windowMs: this.#limits().dataMs, bytes: 0 };
+    this.#arm();
+  }
+
+  dataBytes(count: number): void {
+    this.progress();
+    if (this.#data !== undefined) this.#data.bytes += count;
+  }
+
+  dataEnds(): void {
+    this.#data = undefined;
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#cancel();
+  }
+
+  #next(): Deadline {
+    const { idleMs, commandMs } = this.#limits();
+    let next: Deadline = { what: "idle_timeout", at: this.#progressAt + idleMs, ms: idleMs };
+    const consider = (other: Deadline): void => {
+      if (other.at < next.at) next = other;
+    };
+    if (this.#lineAt !== undefined) consider({ what: "command_timeout", at: this.#lineAt + commandMs, ms: commandMs });
+    if (this.#data !== undefined) {
+      const { windowAt, windowMs } = this.#data;
+      consider({ what: "data_timeout", at: windowAt + windowMs, ms: windowMs });
+    }
+    return next;
+  }
+
+  #arm(): void {
+    this.#missed = this.#workingSince !== undefined;
+    if (this.#stopped || this.#missed) return;
+    const { at } = this.#next();
+    if (at >= this.#wakeAt) return;
+    this.#cancel();
+    this.#wakeAt = at;
+    this.#cancel = this.#clock.after(Math.max(1, Math.ceil(at - this.#clock.monotonic())), () => this.#wake());
+  }
+
+  #wake(): void {
+    this.#wakeAt = NEVER;
+    if (this.#stopped || this.#workingSince !== undefined) return;
+    const due = this.#next();
+    if (due.at > this.#clock.monotonic() || (due.what === "data_timeout" && this.#isFastEnough())) return this.#arm();
+    this.#stopped = true;
+    this.#expired(due.what, due.ms);
+  }
+
+  /** Judges the window that ends now; a good one opens the next. */
+  #isFastEnough(): boolean {
+    if (this.#data === undefined) return true;
+    const { bytes, windowMs } = this.#data;
+    if (bytes < (SLOWEST_RATE * windowMs) / 1000) return false;
+    this.#data = { windowAt: this.#clock.monotonic(), windowMs: Math.min(windowMs, RATE_WINDOW_MS), bytes: 0 };
     return true;
-  };
-  const wake = (): void => {
-    wakeAt = Number.POSITIVE_INFINITY;
-    if (stopped || workingSince !== undefined) return;
-    const first = deadlines()[0];
-    if (first !== undefined && first[1] <= clock.monotonic() && !isFastEnough(first[0])) {
-      stopped = true;
-      expired(first[0], first[2]);
-    } else arm();
-  };
-  arm();
-
-  return {
-    progress: () => {
-      progressAt = clock.monotonic();
-    },
-    lineOpen: (open) => {
-      lineAt = open ? (lineAt ?? clock.monotonic()) : undefined;
-      if (open) arm();
-    },
-    working: (working) => {
-      if (working === (workingSince !== undefined)) return;
-      const now = clock.monotonic();
-      if (workingSince !== undefined) {
-        progressAt += now - workingSince;
-        if (data !== undefined) data = { ...data, windowAt: data.windowAt + now - workingSince };
-      }
-      workingSince = working ? now : undefined;
-      if (!working && (missed || wakeAt === Number.POSITIVE_INFINITY)) arm(); // one still running wakes and looks again
-    },
-    dataBegins: () => {
-      data = { windowAt: clock.monotonic(), windowMs: limits().dataMs, bytes: 0 };
-      arm();
-    },
-    dataBytes: (count) => {
-      progressAt = clock.monotonic();
-      if (data !== undefined) data.bytes += count;
-    },
-    dataEnds: () => {
-      data = undefined;
-    },
-    stop: () => {
-      stopped = true;
-      cancel();
-    },
-    since: () => progressAt,
-  };
+  }
 }

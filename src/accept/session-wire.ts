@@ -15,7 +15,7 @@ import type { MailCommand } from "./envelope-rules.ts";
 import { handshake } from "./handshake.ts";
 import type { Hub } from "./hub.ts";
 import { type View, viewOf } from "./judgement.ts";
-import { createSessionTimers, type SessionTimers, type TimedOut } from "./session-timers.ts";
+import { SessionTimers, type TimedOut } from "./session-timers.ts";
 
 export interface Arrival {
   readonly id: string;
@@ -66,7 +66,7 @@ export class SessionWire extends SMTPConnection {
     this.name = door.settings().hostname;
     this.facts = new ClientFacts(arrival.address, arrival.port);
     if (socket instanceof TLSSocket) this.#secured(socket);
-    this.timers = createSessionTimers(
+    this.timers = new SessionTimers(
       door.deps.clock,
       () => this.#limits(),
       (what, ms) => this.#timedOut(what, ms),
@@ -118,7 +118,7 @@ export class SessionWire extends SMTPConnection {
 
   /** Monotonic ms since when nothing is under way; undefined while something is. */
   idleSince(): number | undefined {
-    return this.#working || this.isInTransaction() || this._dataStream ? undefined : this.timers.since();
+    return this.#working || this.isInTransaction() || this._dataStream ? undefined : this.timers.since;
   }
 
   /** The gateway stops: at once when idle, else after the message in hand. */

@@ -13,7 +13,6 @@ import { isReply, judgeHeader, judgeMail, judgeRecipient } from "./judgement.ts"
 import { type Ended, type Intake, takeMessage } from "./message-intake.ts";
 import { isInAny } from "./networks.ts";
 import { type Arrival, SessionWire, SHUTTING_DOWN } from "./session-wire.ts";
-import { verifyPassword } from "./passwords.ts";
 
 type Next = () => void;
 type Stage = "mail" | "rcpt" | "data";
@@ -29,7 +28,9 @@ export class Session extends SessionWire {
 
   constructor(hub: Hub, socket: ConstructorParameters<typeof SessionWire>[1], door: Door, arrival: Arrival) {
     super(hub, socket, door, arrival);
-    hub.authenticateWith(this.session, (auth, done) => void this.#authenticate(auth, done));
+    hub.authenticateWith(this.session, (auth, done) => {
+      this.#authenticate(auth, done).catch((error: unknown) => this.defect(error));
+    });
   }
 
   override handler_HELO(line: Buffer, next: Next): void {
@@ -89,7 +90,7 @@ export class Session extends SessionWire {
     const users = this.door.listener().auth?.users ?? [];
     // RFC 4616 §2: acting for somebody else is not offered.
     const isOwn = (auth.authzid || username) === username;
-    const user = await verifyPassword(users, username, password).catch(() => undefined);
+    const user = await this.door.verifyPassword(users, username, password);
     if (user !== undefined && isOwn) {
       guesses.succeeded(address);
       this.facts.authenticated(user);

@@ -61,7 +61,7 @@ describe("DATA", () => {
         expect(seen.ended).toBe(true);
         expect(seen.content).toBe(expected?.content);
       }),
-      { numRuns: 1500 },
+      { numRuns: 500 },
     );
   });
 
@@ -71,7 +71,7 @@ describe("DATA", () => {
         const sent = Buffer.from(`${parts.join("")}\r\n.\r\nNOOP\r\nQUIT\r\n`, "latin1");
         expect(await feed(sent, where)).toEqual(await feed(sent, []));
       }),
-      { numRuns: 500 },
+      { numRuns: 200 },
     );
   });
 

@@ -1,8 +1,9 @@
+import { scryptSync } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { createAdmission, type Occupant } from "../../../src/accept/admission.ts";
 import { createGuessLimit } from "../../../src/accept/guess-limit.ts";
-import { hashPassword, verifyPassword } from "../../../src/accept/passwords.ts";
-import { createSessionTimers } from "../../../src/accept/session-timers.ts";
+import { createPasswordCheck } from "../../../src/accept/passwords.ts";
+import { SessionTimers } from "../../../src/accept/session-timers.ts";
 import type { Limits } from "../../../src/accept/settings.ts";
 import type { Clock } from "../../../src/runtime/clock.ts";
 import { systemRandom } from "../../../src/runtime/random.ts";
@@ -42,7 +43,7 @@ function handClock(): Clock & { advance: (ms: number) => void; slept: number[] }
 const timersOf = (limits: { idleMs: number; commandMs: number; dataMs: number }) => {
   const clock = handClock();
   const expired: string[] = [];
-  const timers = createSessionTimers(
+  const timers = new SessionTimers(
     clock,
     () => limits,
     (what) => expired.push(what),
@@ -228,14 +229,42 @@ describe("guesses of passwords", () => {
 });
 
 describe("a password", () => {
-  it("verifies against its own hash only", async () => {
-    const password = await hashPassword("geheim", systemRandom);
-    expect(password).toMatch(/^scrypt:32768:8:3:[A-Za-z0-9+/]{22}==:[A-Za-z0-9+/]{43}=$/);
-    const users = [{ name: "anna", password, senders: "own" as const }];
-    expect(await verifyPassword(users, "anna", "geheim")).toBe(users[0]);
-    expect(await verifyPassword(users, "anna", "Geheim")).toBeUndefined();
-    expect(await verifyPassword(users, "Anna", "geheim")).toBeUndefined();
-    expect(await verifyPassword([], "anna", "geheim")).toBeUndefined();
-    expect(await verifyPassword([{ ...users[0]!, password: "junk" }], "anna", "geheim")).toBeUndefined();
+  /** Cheap, for tests alone. */
+  const hashed = (password: string): string => {
+    const salt = systemRandom.bytes(16);
+    const key = scryptSync(password, salt, 32, { N: 16, r: 1, p: 1 });
+    return `scrypt:16:1:1:${salt.toString("base64")}:${key.toString("base64")}`;
+  };
+  const users = [
+    { name: "anna", password: hashed("geheim"), senders: "own" as const },
+    { name: "bert", password: hashed("anders"), senders: "own" as const },
+  ];
+
+  it.each([
+    ["anna", "geheim", true],
+    ["anna", "Geheim", false],
+    ["anna", "", false],
+    ["anna", "anders", false],
+    ["Anna", "geheim", false],
+    ["nobody", "geheim", false],
+    ["bert", "anders", true],
+  ])("of %s, %j: %s, and the same when asked again", async (name, password, expected) => {
+    const verify = createPasswordCheck(systemRandom);
+    for (let count = 0; count < 2; count++)
+      expect((await verify(users, name, password))?.name).toBe(expected ? name : undefined);
+  });
+
+  it("that was right is right no longer after it was changed", async () => {
+    const verify = createPasswordCheck(systemRandom);
+    await verify(users, "anna", "geheim");
+    expect(await verify([{ ...users[0]!, password: hashed("neu") }], "anna", "geheim")).toBeUndefined();
+  });
+
+  it("is verified for every one of many that ask at once", async () => {
+    const verify = createPasswordCheck(systemRandom);
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, index) => verify(users, "anna", index % 2 ? "geheim" : "falsch")),
+    );
+    expect(answers.filter((user) => user !== undefined)).toHaveLength(10);
   });
 });
