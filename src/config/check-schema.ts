@@ -101,14 +101,15 @@ function topKeys({ path, keys }: Issue): string[] {
 }
 
 function prune(tree: LocatedMap, issues: readonly Issue[], lists: readonly string[]): LocatedMap {
-  let rest = tree;
+  const gone = new Set<string>();
   const entries = new Map<string, Set<number>>();
   for (const issue of issues) {
     const [top, index] = issue.path;
     if (typeof top === "string" && typeof index === "number" && lists.includes(top)) {
       entries.set(top, (entries.get(top) ?? new Set()).add(index));
-    } else for (const key of topKeys(issue)) rest = without(rest, key);
+    } else for (const key of topKeys(issue)) gone.add(key);
   }
+  let rest = without(tree, gone);
   for (const [key, indices] of entries) {
     const entry = rest.entries.get(key);
     if (entry?.value.kind !== "list") continue;

@@ -3,7 +3,7 @@
  * a value never appears in a message, since it may be a secret.
  */
 import type { Scalar } from "./located.ts";
-import type { Flaw } from "./problems.ts";
+import { type Flaw, shown } from "./problems.ts";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -19,7 +19,7 @@ export function expand(text: string, env: Environment): string | Flaw {
     const [, name, fallback] = NAME.exec(inside ?? "") ?? [];
     if (name === undefined || !whole.endsWith("}")) {
       flaw ??= {
-        message: `"${whole}" is not a reference to the environment`,
+        message: `${shown(whole)} is not a reference to the environment`,
         remedy: "write ${NAME} or ${NAME:-default}",
       };
       return "";

@@ -94,9 +94,9 @@ export function originsOf(tree: Located | undefined, prefix = ""): Record<string
   return origins;
 }
 
-/** The same map without one key; for what was reported and must not be judged again. */
-export function without(tree: LocatedMap, key: string): LocatedMap {
+/** The same map without some keys; for what was reported and must not be judged again. */
+export function without(tree: LocatedMap, keys: Iterable<string>): LocatedMap {
   const entries = new Map(tree.entries);
-  entries.delete(key);
+  for (const key of keys) entries.delete(key);
   return { ...tree, entries };
 }

@@ -28,7 +28,7 @@ export function compose(layers: readonly (Located | undefined)[]): Located | und
       ) {
         return overlay(below, layer);
       }
-      const bare = without(without(beneath.value, "min_version"), "ciphers");
+      const bare = without(beneath.value, ["min_version", "ciphers"]);
       return overlay({ ...below, entries: new Map(below.entries).set("tls", { ...beneath, value: bare }) }, layer);
     },
     undefined as Located | undefined,
@@ -51,7 +51,7 @@ export function buildOutbound(building: Building, request: OutboundRequest): Out
   const { source, partner, permitted, exception } = request;
   const merged = compose(request.layers);
   const tree: Located = merged ?? { kind: "map", origin: request.origin, entries: new Map() };
-  const parsed = outboundSchema.safeParse(plain(tree.kind === "map" ? without(tree, "unlisted") : tree));
+  const parsed = outboundSchema.safeParse(plain(tree.kind === "map" ? without(tree, ["unlisted"]) : tree));
   if (!parsed.success) return undefined;
   const { tls = {}, next_hop: hops } = parsed.data;
   const level = tls.level ?? DEFAULT_LEVEL;

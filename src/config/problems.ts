@@ -22,7 +22,7 @@ export function createProblems(): Problems {
   const put = (map: Map<string, Problem>) => (origin: Origin, message: string, remedy: string) => {
     const { file, line, column } = origin;
     const place = `${file}:${line}:${column}`;
-    if (!map.has(place)) map.set(place, { file, line, column, message, remedy });
+    if (!map.has(place)) map.set(place, { file, line, column, message: printable(message), remedy: printable(remedy) });
   };
   return {
     add: put(errors),
@@ -72,5 +72,9 @@ function editDistance(a: string, b: string): number {
 export function shown(value: unknown): string {
   const text = typeof value === "string" ? value : (JSON.stringify(value) ?? String(value));
   const short = text.length > 60 ? `${text.slice(0, 57)}...` : text;
-  return `"${short.replaceAll(/[\x00-\x1f\x7f-\x9f]/g, "?")}"`;
+  return `"${printable(short)}"`;
+}
+
+function printable(text: string): string {
+  return text.replaceAll(/[\x00-\x1f\x7f-\x9f]/g, "?");
 }

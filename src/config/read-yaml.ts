@@ -64,7 +64,7 @@ function parse(text: string, lineCounter: LineCounter): ReturnType<typeof parseD
       uniqueKeys: false, // compares each key with every other; the walk below does it in one pass
       merge: false,
       prettyErrors: false,
-      logLevel: "silent",
+      logLevel: "error", // "silent" would also hide a second document
     });
   } catch {
     return undefined;

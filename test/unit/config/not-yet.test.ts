@@ -1,0 +1,88 @@
+/** Features that come later: their whole form is known, what asks for them is refused, what means "off" is taken. */
+import { describe, expect, it } from "vitest";
+import { BASE, gateway, partner, problems, settings, type Tree } from "./memory.ts";
+
+const D = "domains: [acme.example]\n";
+const inListener = (text: string): Tree => ({
+  "sealpost.yaml": `hostname: relay.example.org\nlisteners: [{clients: [127.0.0.1], ${text}}]\n`,
+});
+const own = (text: string) => gateway(`domains: [{domain: example.org, next_hop: "[127.0.0.1]:2600", ${text}}]\n`);
+const out = (text: string) => gateway(`outbound: {${text}}\n`);
+const inbound = (text: string) => gateway(`inbound: {${text}}\n`);
+
+describe("what asks for a feature not there yet is refused", () => {
+  it.each<[string, Tree]>([
+    ["workers", gateway("workers: 2\n")],
+    ["direction inbound", inListener("direction: inbound")],
+    ["direction both", inListener("direction: both")],
+    ["relays", inListener("relays: [10.0.0.1]")],
+    ["trust_ad", gateway("dns: {trust_ad: always}\n")],
+    ["recipients callout", own("recipients: callout")],
+    ["recipients file", own("recipients: {file: list}")],
+    ["recipients ldap", own('recipients: {ldap: {url: "ldaps://x", base: "dc=x"}}')],
+    ["dkim keys", own("dkim: [{selector: s, key: k.pem}]")],
+    ["smime of a domain", own("smime: {directory: d}")],
+    ["tls_only_alias", own("tls_only_alias: secure.example.org")],
+    ["content filter of a domain", own('content_filter: {url: "http://127.0.0.1:11334"}')],
+    ["postgres", gateway('queue: {store: {url: "postgres://db/queue"}}\n')],
+    ["delay notices", gateway("queue: {delay_notices: [4h, 24h]}\n")],
+    ["rate", gateway("queue: {rate_per_destination: 10}\n")],
+    ["memory", gateway("queue: {memory: 1GiB}\n")],
+    ["stripping", out("headers: strip")],
+    ["stripping in part", out("headers: {received: anonymize}")],
+    ["signing", out("dkim: sign")],
+    ["smime signing", out("smime: {sign: always}")],
+    ["smime encryption", out("smime: {encrypt: if-known}")],
+    ["a ladder", out('on_expiry: [{next_hop: "[b.example]:25"}, bounce]')],
+    ["dane", out("tls: {dane: honour}")],
+    ["mta_sts", out("tls: {mta_sts: require}")],
+    ["tls_required_no", out("tls: {tls_required_no: honour}")],
+    ["level authenticated", partner(`${D}outbound: {tls: {level: authenticated}}\n`)],
+    ["level dane-only", partner(`${D}outbound: {tls: {level: dane-only}}\n`)],
+    ["report mode", gateway("mode: report\n")],
+    ["report mode of a partner", partner(`${D}mode: report\n`)],
+    ["report_until", partner(`${D}report_until: 2026-12-31\n`)],
+    ["inbound TLS", partner(`${D}inbound: {tls: {require: true}}\n`)],
+    ["authentication", inbound("authentication: {dmarc: check}")],
+    ["smime verification", inbound("smime: {verify: mark}")],
+    ["content filter", inbound('content_filter: {milter: "inet:11332@localhost"}')],
+    ["dnsbl", inbound("dnsbl: [zen.example]")],
+    ["rules", gateway("rules: [{name: r, when: {}, then: {}}]\n")],
+    ["history", gateway("history: {keep: 30d}\n")],
+    ["syslog", gateway("log: {to: {syslog: local}}\n")],
+    ["alarms", gateway("alarms: {waiting: 2h}\n")],
+    ["webhook", gateway('alarms: {webhook: "https://x.example"}\n')],
+    ["admin tls", gateway("admin: {tls: {certificate: a, key: b}}\n")],
+    ["content access", gateway("admin: {content_access: true}\n")],
+    ["smime directory", gateway('smime: {ldap: {url: "ldaps://x"}}\n')],
+  ])("%s", async (_, tree) => {
+    const found = await problems(tree);
+    expect(found).toHaveLength(1);
+    expect(found[0]).toMatch(/:\d+:\d+ \S+: not available yet.* → (?:write|remove) /);
+  });
+});
+
+it("what means off is taken everywhere", async () => {
+  const loaded = await settings({
+    "sealpost.yaml": `${BASE}workers: auto
+dns: {trust_ad: auto}
+domains: [{domain: example.org, next_hop: "[127.0.0.1]:2600", recipients: any, dkim: [], smime: null, tls_only_alias: "", content_filter: {url: ""}}]
+queue: {store: sqlite, delay_notices: [], rate_per_destination: 0, memory: 256MiB}
+outbound: {headers: keep, dkim: none, smime: {sign: never, encrypt: never}, on_expiry: [bounce], tls: {dane: ignore, mta_sts: ignore, tls_required_no: ignore}}
+inbound:
+  tls: {require: false, require_from: false}
+  authentication: {spf: off, dkim: off, dmarc: off, arc: off}
+  smime: {verify: "off", subject_tag: "", decrypt: "off", harvest: off}
+  content_filter: {url: "", milter: "", send: off}
+  dnsbl: []
+mode: enforce
+smime: {ldap: null, revocation: {check: false}}
+rules: []
+history: {keep: 0s}
+alarms: {waiting: 1h, certificate_days: [30, 14, 7, 1], mail: true, webhook: null}
+admin: {tls: null, content_access: false}
+`,
+    "partners/acme.yaml": `${D}mode: enforce\noutbound: {mode: enforce, tls: {dane: ignore}}\ninbound: {mode: enforce}\n`,
+  });
+  expect(loaded.policy.partners).toHaveLength(1);
+});
