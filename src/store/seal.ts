@@ -59,7 +59,7 @@ export function createMessageKey(queueKey: QueueKey, messageId: string, random: 
   const bytes = random.bytes(KEY_BYTES);
   const nonce = random.bytes(NONCE_BYTES);
   const cipher = createCipheriv(ALGORITHM, queueKey.wrapping, nonce).setAAD(keyAad(messageId));
-  const wrapped = Buffer.concat([nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
+  const wrapped = joined([nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
   const secret = createSecretKey(bytes);
   bytes.fill(0);
   return { messageId, wrapped, secret };
@@ -89,7 +89,7 @@ export function openRecord(key: MessageKey, place: RecordPlace, sealed: Uint8Arr
 
 /** A header block or the facts, whole. At most once per key and stream. */
 export function seal(key: MessageKey, stream: "facts" | "header", clear: Uint8Array): Buffer {
-  return Buffer.concat(sealRecord(key, { stream, record: 0, last: true }, clear));
+  return joined(sealRecord(key, { stream, record: 0, last: true }, clear));
 }
 
 export function unseal(key: MessageKey, stream: "facts" | "header", sealed: Uint8Array): Buffer {
@@ -101,7 +101,7 @@ export function sealDetail(key: MessageKey, detail: string, random: Random): Buf
   const nonce = random.bytes(NONCE_BYTES);
   nonce[0] = STREAMS.detail;
   const cipher = createCipheriv(ALGORITHM, key.secret, nonce).setAAD(recordAad(key, DETAIL));
-  return Buffer.concat([nonce, ...finish(cipher, Buffer.from(detail, "utf8"))]);
+  return joined([nonce, ...finish(cipher, Buffer.from(detail, "utf8"))]);
 }
 
 export function unsealDetail(key: MessageKey, sealed: Uint8Array): string {
@@ -112,7 +112,18 @@ export function unsealDetail(key: MessageKey, sealed: Uint8Array): string {
 
 /** Finds equal values without storing them; 128 bits. Kinds never collide. */
 export function tagOf(key: QueueKey, kind: string, value: string): Buffer {
-  return createHmac("sha256", key.tagging).update(`${kind}\0${value}`).digest().subarray(0, 16);
+  return createHmac("sha256", key.tagging).update(`${kind}\0${value}`).digest().subarray(0, TAG_BYTES);
+}
+
+/** In memory of its own: a slice of Node's shared pool would take the pool's other contents along to the database thread. */
+export function joined(parts: readonly Uint8Array[]): Buffer {
+  const whole = Buffer.allocUnsafeSlow(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
 
 const DETAIL: RecordPlace = { stream: "detail", record: 0, last: true };

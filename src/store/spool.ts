@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { type Disk, toStoreError, type WritableFile } from "./disk.ts";
 import type { FreeSpace } from "./free-space.ts";
 import type { SealedBody, Spool, StoreError } from "./queue.ts";
-import { type MessageKey, RECORD_BYTES, sealRecord, TAG_BYTES } from "./seal.ts";
+import { joined, type MessageKey, RECORD_BYTES, sealRecord, TAG_BYTES } from "./seal.ts";
 
 /** Larger bodies go to files: two whole records stay in the database. */
 const LARGEST_IN_DATABASE = 2 * RECORD_BYTES;
@@ -86,7 +86,7 @@ export function createSpool(
   const end = async (): Promise<SpooledBody> => {
     await sealPending(true);
     const body = { messageId: key.messageId, length, key };
-    if (file === undefined) return { ...body, sealed: Buffer.concat(kept) };
+    if (file === undefined) return { ...body, sealed: joined(kept) };
     await file.datasync();
     await close();
     await deps.syncBodies();

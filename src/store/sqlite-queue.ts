@@ -14,7 +14,7 @@ import { createMessageKey, type MessageKey, type QueueKey, sealDetail, unseal } 
 import { checkMessageId, openKeyRow, toDelivery, toFilterRow, toFinished, toQueueItem } from "./sealed-rows.ts";
 import { createSpool } from "./spool.ts";
 import type { Link } from "./sqlite-link.ts";
-import type { DeliveryRow, GoneRow } from "./sqlite-protocol.ts";
+import type { DeliveryRow, GoneRow, MessageRow } from "./sqlite-protocol.ts";
 import { openStore, type OpenedStore } from "./sqlite-start.ts";
 import { createStoreCare, type StoreCare } from "./store-care.ts";
 import type { StoreSettings } from "./settings.ts";
@@ -81,7 +81,7 @@ function assemble(base: {
     enqueue: (message) =>
       operations.run(() =>
         intake.store([message], true, async ([row]) => {
-          if (row !== undefined) await link.call("enqueue", row, handOver(row.body));
+          if (row !== undefined) await link.call("enqueue", row, handOver(row));
         }),
       ),
     dueDomains: (now, except, limit) => link.call("dueDomains", { now, except: [...except], limit }),
@@ -230,9 +230,11 @@ function createOperations(care: StoreCare): Operations {
 }
 
 /** Memory that is handed to the thread rather than copied: only what nothing else shares. */
-function handOver(body: Uint8Array | null): ArrayBuffer[] {
-  if (body === null || !(body.buffer instanceof ArrayBuffer) || body.byteLength !== body.buffer.byteLength) return [];
-  return [body.buffer];
+function handOver({ facts, header, body }: MessageRow): ArrayBuffer[] {
+  return [facts, header, body].flatMap((bytes) => {
+    const own = bytes?.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength;
+    return own ? [bytes.buffer as ArrayBuffer] : [];
+  });
 }
 
 function missing(id: string): never {

@@ -91,6 +91,16 @@ describe("the sentence of the last attempt", () => {
   });
 });
 
+it("what is sealed shares no memory with anything else, as it goes to another thread whole", () => {
+  const sealed = [
+    key.wrapped,
+    seal(key, "header", Buffer.from("x")),
+    sealDetail(key, "x", random),
+    tagOf(queueKey, "a", "b"),
+  ];
+  expect(sealed.map(({ byteLength, buffer }) => buffer.byteLength - byteLength)).toEqual([0, 0, 0, 16]);
+});
+
 describe("a tag", () => {
   it("is equal for equal values only, by kind and by queue key", () => {
     const tag = (by: typeof queueKey, kind: string, value: string): string => tagOf(by, kind, value).toString("hex");
