@@ -26,9 +26,9 @@ export interface Denial {
 
 const OPEN_ROUTES: ReadonlySet<string> = new Set(["/healthz", "/readyz", "/metrics"]);
 
-/** Wrong tokens within this time, from one address, before it is told to wait. A right token always counts. */
+/** Denials within this time, to one address, before a wrong token is told to wait. A right one always counts. */
 const WINDOW_MS = 60_000;
-const MOST_WRONG = 10;
+const MOST_DENIED = 10;
 const MOST_ADDRESSES = 1_000;
 
 export function createRequestGuard(deps: {
@@ -38,26 +38,31 @@ export function createRequestGuard(deps: {
   readonly clock: Clock;
 }): (asked: Asked) => Denial | undefined {
   const expected = digest(deps.token);
-  const wrong = new Map<string, { since: number; count: number }>();
-  const countWrong = (address: string): number => {
+  const denied = new Map<string, { since: number; count: number }>();
+  const countDenied = (address: string): number => {
     const now = deps.clock.monotonic();
-    if (wrong.size >= MOST_ADDRESSES) wrong.clear();
-    const known = wrong.get(address);
+    if (denied.size >= MOST_ADDRESSES) denied.clear();
+    const known = denied.get(address);
     const entry = known !== undefined && now - known.since < WINDOW_MS ? known : { since: now, count: 0 };
     entry.count += 1;
-    wrong.set(address, entry);
+    denied.set(address, entry);
     return entry.count;
   };
-  return (asked) => {
+  const judge = (asked: Asked): Denial | undefined => {
     if (!isOurHost(asked.host, deps.address)) return FOREIGN_HOST;
     if (asked.origin !== undefined) return FROM_A_PAGE;
     if (asked.route !== undefined && OPEN_ROUTES.has(asked.route)) return undefined;
     const given = /^Bearer +([\w-]{1,200}) *$/i.exec(asked.authorization ?? "")?.[1];
+    if (given === undefined) return NO_TOKEN;
     // Digests have one length, and their comparison tells nothing of the token.
-    if (given !== undefined && timingSafeEqual(digest(given), expected)) return undefined;
-    const count = given === undefined ? 0 : countWrong(asked.address);
-    if (count > MOST_WRONG) return count === MOST_WRONG + 1 ? TOO_MANY : { ...TOO_MANY, silent: true };
-    return given === undefined ? NO_TOKEN : WRONG_TOKEN;
+    return timingSafeEqual(digest(given), expected) ? undefined : WRONG_TOKEN;
+  };
+  return (asked) => {
+    const denial = judge(asked);
+    if (denial === undefined) return undefined;
+    const count = countDenied(asked.address);
+    const answer = denial === WRONG_TOKEN && count > MOST_DENIED ? TOO_MANY : denial;
+    return count > MOST_DENIED + 1 ? { ...answer, silent: true } : answer;
   };
 }
 

@@ -5,7 +5,10 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { type ActionResult, createQueueActions, type QueueActions, type QueueEntry } from "../admin/queue-actions.ts";
+import { loadOrMakeSecret } from "../config/secret-file.ts";
 import type { Settings } from "../config/settings.ts";
+import type { Emit } from "../report/events.ts";
+import { createLog, type Log } from "../report/log.ts";
 import type { QueueFilter } from "../store/queue.ts";
 import { type AdminAnswer, type AdminClient, findGateway } from "./admin-client.ts";
 import { type CliDeps, EXIT, type ExitCode, refuse } from "./deps.ts";
@@ -21,11 +24,25 @@ export async function withQueue(
   if (!existsSync(join(settings.dataDir, "queue.db"))) return act(EMPTY); // looking must not make a queue
   const opened = await deps.openQueue(settings);
   if (!opened.ok) return refuse(deps, opened.exitCode, opened.lines);
+  const log = await logOf(deps, settings);
   try {
-    return await act(createQueueActions({ queue: opened.queue, emit: () => undefined, clock: deps.clock }));
+    return await act(createQueueActions({ queue: opened.queue, emit: log.emit, clock: deps.clock }));
   } finally {
+    await log.flush();
     await opened.close();
   }
+}
+
+/** What is done is logged where the gateway would; its standard output is not there, so people are told instead. */
+async function logOf(deps: CliDeps, settings: Settings): Promise<Pick<Log, "emit" | "flush">> {
+  if (settings.log.to === "stdout") {
+    const emit: Emit = (event) => {
+      if (event === "queue.action") deps.stderr.write("The gateway is stopped, so this is not in its log.\n");
+    };
+    return { emit, flush: () => Promise.resolve() };
+  }
+  const hashKey = await loadOrMakeSecret(join(settings.dataDir, "log.key"), deps.random);
+  return createLog(settings.log, { clock: deps.clock, gateway: settings.hostname, worker: 0, hashKey });
 }
 
 const NOTHING: ActionResult = { matched: 0, busy: 0 };

@@ -94,9 +94,14 @@ describe("the guard of the admin listener", () => {
     expect(ask()).toBeUndefined();
   });
 
-  it("says only once that somebody guesses: guessing must not fill the log", () => {
+  it.each([
+    ["guessing", { authorization: "Bearer wrong" }],
+    ["asking without a token", { authorization: undefined }],
+    ["a page that keeps trying", { origin: "http://evil.example" }],
+  ])("%s does not fill the log", (_, asked) => {
     const { full } = guard();
-    const denials = Array.from({ length: 20 }, () => full({ authorization: "Bearer wrong" }));
+    const denials = Array.from({ length: 20 }, () => full(asked));
+    expect(denials).not.toContain(undefined);
     expect(denials.filter((denial) => denial?.silent !== true)).toHaveLength(11);
   });
 });
