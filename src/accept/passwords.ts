@@ -68,13 +68,19 @@ export function createPasswordCheck(random: Random): VerifyPassword {
       .update(JSON.stringify([name, password, user?.password]))
       .digest("base64");
     if (user !== undefined && known.has(digest)) return user;
-    const reference = user ?? users[0]; // an unknown name costs what the first one costs
-    const isRight = await turn(() => matches(reference?.password ?? "", password));
-    if (!isRight || user === undefined) return undefined;
+    const found = await turn(() => verifyPassword(users, name, password));
+    if (found === undefined) return undefined;
     if (known.size >= MOST_KNOWN) known.clear();
     known.add(digest);
-    return user;
+    return found;
   };
+}
+
+async function verifyPassword(users: readonly User[], name: string, password: string): Promise<User | undefined> {
+  const user = users.find((candidate) => candidate.name === name);
+  const reference = user ?? users[0]; // an unknown name costs what the first one costs
+  const isRight = await matches(reference?.password ?? "", password);
+  return isRight ? user : undefined;
 }
 
 async function matches(stored: string, password: string): Promise<boolean> {

@@ -132,9 +132,9 @@ async function keep(transaction: Transaction, kept: Kept[]): Promise<SmtpReply> 
   return reply(250, "0.0", `${String(kept.length).padStart(32, "0")} queued`);
 }
 
-/** Polls until `condition` holds; fails after five seconds. */
-export async function until(condition: () => boolean): Promise<void> {
-  const deadline = Date.now() + 5_000;
+/** Polls until `condition` holds; fails when it does not within `ms`. */
+export async function until(condition: () => boolean, ms = 5_000): Promise<void> {
+  const deadline = Date.now() + ms;
   while (!condition()) {
     if (Date.now() > deadline) throw new Error("the condition never held");
     await new Promise((resolve) => setTimeout(resolve, 5));
