@@ -1,4 +1,11 @@
-/** The command line. Temporarily: `start` alone. */
+/**
+ * The command line: gives each command the process around it and the parts of the gateway. The launcher
+ * (bin/sealpost.mjs) imports this file; in a checkout `node src/main.ts COMMAND` does the same.
+ */
+import { readFileSync } from "node:fs";
+import { hashPassword } from "./accept/passwords.ts";
+import { openStoppedQueue } from "./cli/stopped-queue.ts";
+import { runCli } from "./cli/program.ts";
 import { diskFiles } from "./config/files.ts";
 import { loadConfig } from "./config/load.ts";
 import { selfSigned } from "./config/self-signed.ts";
@@ -6,20 +13,32 @@ import { startGateway } from "./gateway.ts";
 import { systemClock } from "./runtime/clock.ts";
 import { systemRandom } from "./runtime/random.ts";
 
-const at = process.argv.indexOf("-c");
-const file = (at > 0 ? process.argv[at + 1] : undefined) ?? "config/sealpost.yaml";
-const deps = { files: diskFiles, env: process.env, clock: systemClock, selfSigned };
-const started = await startGateway({
-  clock: systemClock,
-  random: systemRandom,
-  version: "0.1.0",
-  loadConfig: (generation) => loadConfig(file, deps, generation),
+process.umask(0o077); // nothing that we make is for others
+
+const clock = systemClock;
+const random = systemRandom;
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
+const { env } = process;
+const load = (file: string, generation?: number) =>
+  loadConfig(file, { files: diskFiles, env, clock, selfSigned }, generation);
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  stdout: process.stdout,
+  stderr: process.stderr,
+  stdin: process.stdin,
+  env,
+  cwd: process.cwd(),
+  clock,
+  random,
+  version,
+  loadConfig: (file) => load(file),
+  startGateway: ({ configFile, ...rest }) =>
+    startGateway({ clock, random, version, loadConfig: (generation) => load(configFile, generation), ...rest }),
+  openQueue: (settings) => openStoppedQueue(settings, { clock, random }),
+  hashPassword: (password) => hashPassword(password, random),
+  onSignal: (signal, run) => void process.on(signal, run),
 });
-if (started.ok) {
-  process.on("SIGHUP", () => void started.gateway.reload());
-  for (const signal of ["SIGTERM", "SIGINT"] as const)
-    process.once(signal, () => void started.gateway.stop(signal).then(() => process.exit(0)));
-} else {
-  for (const line of started.lines) process.stderr.write(`${line}\n`);
-  process.exitCode = started.exitCode;
-}
+// What still holds the process (a socket of a peer, a timer) has nothing left to do.
+process.exit();
