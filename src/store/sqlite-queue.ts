@@ -233,7 +233,7 @@ function createOperations(care: StoreCare): Operations {
 function handOver({ facts, header, body }: MessageRow): ArrayBuffer[] {
   return [facts, header, body].flatMap((bytes) => {
     const own = bytes?.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength;
-    return own ? [bytes.buffer as ArrayBuffer] : [];
+    return own ? [bytes.buffer] : [];
   });
 }
 

@@ -105,7 +105,14 @@ it("messages that arrive at once are committed in groups", async () => {
   await queue.enqueue(await prepare(queue));
   const commits = (): number => commitsInLog(rawFiles(store.settings.dataDir).get("queue.db-wal") ?? Buffer.alloc(32));
   const before = commits();
-  await Promise.all(prepared.map((message) => queue.enqueue(message)));
+  // While somebody else writes, they gather.
+  const other = new DatabaseSync(join(store.settings.dataDir, "queue.db"));
+  other.exec("BEGIN IMMEDIATE");
+  const storing = prepared.map((message) => queue.enqueue(message));
+  for (let turn = 0; turn < 10; turn += 1) await new Promise(setImmediate);
+  other.exec("ROLLBACK");
+  other.close();
+  await Promise.all(storing);
   const grouped = commits() - before;
   expect(grouped).toBeGreaterThan(0);
   expect(grouped).toBeLessThan(20);
