@@ -178,7 +178,8 @@ export function trustSet(ca: "system" | readonly string[], crl: readonly string[
   const digest = createHash("sha256");
   for (const entry of ca === "system" ? ["ca system"] : contentDigests("ca", ca)) digest.update(`${entry}\n`);
   for (const entry of contentDigests("crl", crl)) digest.update(`${entry}\n`);
-  return { id: digest.digest("hex"), ca, crl };
+  const id = digest.digest("hex");
+  return { id: ca === "system" ? `system+${id}` : id, ca, crl };
 }
 
 function contentDigests(kind: string, pems: readonly string[]): string[] {

@@ -77,7 +77,8 @@ function handshakeProblem(host: string, { stage, cause, code = "" }: Break): Pro
 }
 
 const SENTENCE: Partial<Record<TlsFailure, string>> = {
-  "tls-parameters-too-weak": "and this gateway have no TLS version, cipher suite or group in common",
+  "tls-parameters-too-weak":
+    "and this gateway have no TLS version, cipher suite or group in common, or it wants a client certificate",
   "client-certificate-demanded": "demands a client certificate that it accepts",
 };
 

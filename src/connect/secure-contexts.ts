@@ -63,7 +63,7 @@ export function createSecureContexts(): SecureContexts {
 
 function contextKey(parameters: TlsParameters): string {
   const { trust, profile, clientCertificate } = parameters;
-  const content = [trust.id, trust.crl, profile, effectiveMinimum(parameters), clientCertificate ?? null];
+  const content = [trust.id, profile, effectiveMinimum(parameters), clientCertificate ?? null];
   return createHash("sha256").update(JSON.stringify(content)).digest("hex");
 }
 

@@ -17,6 +17,11 @@ export interface TrustSet {
   readonly crl: readonly string[];
 }
 
+/** True for the CA store of the machine, with revocation lists (`system+…`) or without. */
+export function isSystemTrust(trustId: string): boolean {
+  return trustId === "system" || trustId.startsWith("system+");
+}
+
 export interface Pin {
   /** SHA-256, 64 lower-case hex digits. */
   readonly sha256: string;

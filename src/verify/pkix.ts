@@ -3,7 +3,7 @@
  * Pure. The order of the failures is the contract's: not trusted, expired, wrong name.
  */
 import type { PeerEvidence } from "../mail/peer-evidence.ts";
-import type { NamePattern } from "../mail/tls-requirement.ts";
+import { isSystemTrust, type NamePattern } from "../mail/tls-requirement.ts";
 import type { CheckResult, Failure } from "./check-result.ts";
 import { matchingName } from "./names.ts";
 
@@ -29,7 +29,7 @@ export function checkPkix(evidence: PeerEvidence, check: PkixCheck, now: number)
   if (now > leaf.notAfter) return expired(`The server's certificate expired on ${instant(leaf.notAfter)}`);
   if (chainError !== undefined) return expired(`A certificate in the server's chain is out of date (${chainError})`);
   const matched = matchingName(leaf.names, check.names);
-  if (matched !== undefined) return { by: trustId === "system" ? "pkix" : "private-ca", matched };
+  if (matched !== undefined) return { by: isSystemTrust(trustId) ? "pkix" : "private-ca", matched };
   const carried = leaf.names.length > 0 ? leaf.names.slice(0, 5).join(", ") : "no host name";
   const detail = `The server's certificate names ${carried}, but ${describe(check.names)} is demanded`;
   return { failure: "certificate-host-mismatch", detail };

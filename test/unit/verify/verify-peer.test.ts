@@ -60,14 +60,17 @@ describe("certificate path and names", () => {
     ["the common name is not a name [RFC 6125 §6.4.4]", { chain: [leaf({ names: [] })] }, "certificate-host-mismatch"],
   ])("%s", (_, bent, expected) => expect(verdict(evidence(bent), mandatory(pkix))).toEqual(expected));
 
-  it("says pkix of the system's authorities", () => {
-    const check = { by: "pkix", trustId: "system", names: [{ below: "acme.example" }] } as const;
-    expect(verdict(evidence({ trustId: "system" }), mandatory(check))).toEqual({
-      authenticatedBy: "pkix",
-      matched: host,
-      trusted: false,
-    });
-  });
+  it.each(["system", "system+0a1b"])(
+    "says pkix of the machine's authorities, with revocation lists or without: %s",
+    (trustId) => {
+      const check = { by: "pkix", trustId, names: [{ below: "acme.example" }] } as const;
+      expect(verdict(evidence({ trustId }), mandatory(check))).toEqual({
+        authenticatedBy: "pkix",
+        matched: host,
+        trusted: false,
+      });
+    },
+  );
 
   it("is met by no certificate where the route leaves no name to demand", () => {
     const check = { by: "pkix", trustId: "acme", names: [] } as const;
