@@ -8,7 +8,7 @@ import { openStoppedQueue } from "./cli/stopped-queue.ts";
 import { runCli } from "./cli/program.ts";
 import { diskFiles } from "./config/files.ts";
 import { loadConfig } from "./config/load.ts";
-import { selfSigned } from "./config/self-signed.ts";
+import { selfSigned, type SelfSignedRequest } from "./config/self-signed.ts";
 import { startGateway } from "./gateway.ts";
 import { systemClock } from "./runtime/clock.ts";
 import { systemRandom } from "./runtime/random.ts";
@@ -21,8 +21,9 @@ const { version } = JSON.parse(readFileSync(new URL("../package.json", import.me
   version: string;
 };
 const { env } = process;
-const load = (file: string, generation?: number) =>
-  loadConfig(file, { files: diskFiles, env, clock, selfSigned }, generation);
+const parts = { files: diskFiles, env, clock };
+/** Commands only look: they leave no file that a gateway under another user could not read. */
+const look = { ...parts, selfSigned: (request: SelfSignedRequest) => selfSigned({ ...request, keep: false }) };
 
 process.exitCode = await runCli(process.argv.slice(2), {
   stdout: process.stdout,
@@ -33,9 +34,15 @@ process.exitCode = await runCli(process.argv.slice(2), {
   clock,
   random,
   version,
-  loadConfig: (file) => load(file),
+  loadConfig: (file) => loadConfig(file, look),
   startGateway: ({ configFile, ...rest }) =>
-    startGateway({ clock, random, version, loadConfig: (generation) => load(configFile, generation), ...rest }),
+    startGateway({
+      clock,
+      random,
+      version,
+      loadConfig: (generation) => loadConfig(configFile, { ...parts, selfSigned }, generation),
+      ...rest,
+    }),
   openQueue: (settings) => openStoppedQueue(settings, { clock, random }),
   hashPassword: (password) => hashPassword(password, random),
   onSignal: (signal, run) => void process.on(signal, run),

@@ -18,15 +18,17 @@ export interface SelfSignedRequest {
   readonly hostname: string;
   /** Epoch ms. */
   readonly now: number;
+  /** False: nothing is written, as for a command that only looks; what would be made is then gone with it. */
+  readonly keep?: boolean;
 }
 
 /** Loads `self-signed.crt` and `self-signed.key`, or makes what is missing, damaged, about to end or of another name. */
 export async function selfSigned(request: SelfSignedRequest): Promise<OwnCertificate | Flaw> {
-  const { dataDir, hostname, now } = request;
+  const { dataDir, hostname, now, keep = true } = request;
   const names = [...new Set([hostname.toLowerCase(), "localhost"])];
   const files = { certificate: join(dataDir, "self-signed.crt"), key: join(dataDir, "self-signed.key") };
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 });
+    if (keep) await mkdir(dataDir, { recursive: true, mode: 0o700 });
     const key = await loadKey(files.key);
     if (key !== undefined && "message" in key) return key;
     const certificate = await readOrNothing(files.certificate);
@@ -36,8 +38,8 @@ export async function selfSigned(request: SelfSignedRequest): Promise<OwnCertifi
     const pem = key?.pem ?? newKey();
     const made = makeCertificate(pem, names, now);
     // The key first: a crash in between leaves a key without its certificate, and the next start makes that anew.
-    if (key === undefined) await replace(dataDir, files.key, pem);
-    await replace(dataDir, files.certificate, made);
+    if (keep && key === undefined) await replace(dataDir, files.key, pem);
+    if (keep) await replace(dataDir, files.certificate, made);
     return { certificate: made, key: pem, names };
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? "unknown error";

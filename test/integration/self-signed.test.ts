@@ -94,3 +94,9 @@ it("says why when data_dir cannot be made", async () => {
   const answer = await selfSigned({ dataDir, hostname: "relay.example.org", now: NOW });
   expect(answer).toMatchObject({ message: expect.stringContaining("ENOTDIR") });
 });
+
+it("writes nothing for a command that only looks", async () => {
+  const answer = await selfSigned({ dataDir, hostname: "relay.example.org", now: NOW, keep: false });
+  expect("message" in answer ? [] : answer.names).toEqual(["relay.example.org", "localhost"]);
+  expect(readdirSync(base)).toEqual([]);
+});
