@@ -1,7 +1,7 @@
 /** `sealpost tls profiles [NAME]`: what each named profile leaves in effect with the OpenSSL of this Node. */
 import { describeProfile, type ProfileInEffect, TLS_PROFILE_NAMES, tlsProfile } from "../config/tls-profiles.ts";
 import { type CliDeps, type Common, EXIT, type ExitCode, printJson, refuse } from "./deps.ts";
-import { painter, table, wrapped } from "./text.ts";
+import { fitted, painter, table, wrapped } from "./text.ts";
 
 export function tlsProfiles(deps: CliDeps, common: Common, name: string | undefined): ExitCode {
   const names = name === undefined ? TLS_PROFILE_NAMES : [name];
@@ -24,7 +24,8 @@ function printList(deps: CliDeps, profiles: readonly ProfileInEffect[]): void {
   const paint = painter(deps.stdout, deps.env);
   const head = ["PROFILE", "AT LEAST", "SUITES", "GROUPS"];
   const [title = "", ...lines] = table([head, ...profiles.map(row)]);
-  for (const line of [paint("bold", title), ...lines]) deps.stdout.write(`${line}\n`);
+  deps.stdout.write(`${paint("bold", title)}\n`);
+  for (const line of lines) deps.stdout.write(`${fitted(line, deps.stdout)}\n`);
 }
 
 function row({ name, minVersion, tls13Suites, tls12Suites, groups }: ProfileInEffect): string[] {

@@ -76,7 +76,7 @@ interface Sink extends DestinationStream {
 function openSink(to: LogSettings["to"]): Sink {
   const file = to === "stdout" ? undefined : to.file;
   // Addresses are personal data: not for everyone on the machine.
-  const place = file === undefined ? { dest: 1 } : { dest: file, mkdir: true, mode: 0o640 };
+  const place = file === undefined ? { dest: 1 } : { dest: file, mkdir: true, mode: 0o600 };
   // With a minLength of 0 flush would answer without having written.
   const stream = pino.destination({ ...place, sync: false, minLength: 1, maxLength: MOST_PENDING });
   let lost = 0;

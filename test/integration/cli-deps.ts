@@ -16,7 +16,10 @@ export interface Ran {
   readonly error: string;
 }
 
-export function cliDeps(cwd: string, over: Partial<CliDeps> = {}): CliDeps & { readonly seen: { out: string; error: string } } {
+export function cliDeps(
+  cwd: string,
+  over: Partial<CliDeps> = {},
+): CliDeps & { readonly seen: { out: string; error: string } } {
   const seen = { out: "", error: "" };
   const env = over.env ?? {};
   const load = (file: string, generation?: number) =>

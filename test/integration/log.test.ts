@@ -42,7 +42,7 @@ describe("the log", () => {
     const lines = (await readFile(file, "utf8")).trimEnd().split("\n");
     expect(lines).toHaveLength(1_000);
     expect(JSON.parse(lines.at(-1) ?? "")).toMatchObject({ reason: "number 999" });
-    expect((await stat(file)).mode & 0o007).toBe(0);
+    expect((await stat(file)).mode & 0o777).toBe(0o600);
   });
 
   it("goes on in a new file after a rotation", async () => {
