@@ -4,7 +4,7 @@ import type { ListenerSettings } from "../accept/settings.ts";
 import type { MatchEntry } from "../decide/policy.ts";
 import type { Building, ConfigDeps } from "./building.ts";
 import { trustSet } from "./certificates.ts";
-import type { Checked } from "./check-schema.ts";
+import { type Checked, isBroken } from "./check-schema.ts";
 import type { FileAccess } from "./file-access.ts";
 import { readBundles, readKeyPair } from "./key-pairs.ts";
 import { buildListeners, refuseLegacy } from "./listeners.ts";
@@ -38,29 +38,15 @@ export async function assemble(
   partners: readonly PartnerFile[],
   assembly: Assembly,
 ): Promise<Settings> {
-  const { value, tree, broken } = checked;
+  const { value, tree } = checked;
   const { access, problems } = assembly;
   const building = createBuilding(checked, assembly);
   const policy = buildPolicy(building, checked, partners, assembly.generation);
-  const origin = (...path: string[]) => originAt(tree, path);
-  const dataDir = access.absolute(tree.origin, value.data_dir);
+  const dataDir = access.absolute(originAt(tree, ["data_dir"]), value.data_dir);
   checkHostname(checked, problems);
   checkKeyFile(building, checked, dataDir);
   checkEndpoints(checked, problems);
-  refuseLegacy(building, value.tls.profile, origin("tls", "profile"));
-  const written = value.tls.certificates.map((pair, index) =>
-    readKeyPair(building, tree, ["tls", "certificates", index], pair),
-  );
-  const listeners = buildListeners(
-    {
-      building,
-      tree,
-      profile: value.tls.profile,
-      certificates: written.filter((pair) => pair !== undefined),
-      ownDomains: broken.has("domains") || value.domains.length > 0,
-    },
-    value.listeners,
-  );
+  const listeners = listenersOf(building, checked);
   return {
     file: assembly.file,
     files: [],
@@ -73,27 +59,47 @@ export async function assemble(
       limits: limitsOf(value.limits),
       listeners: await certified(listeners, checked, assembly, dataDir),
     },
-    dns: {
-      resolvers: value.dns.resolvers.length > 0 ? value.dns.resolvers : resolvers(assembly.deps.files),
-      timeoutMs: value.dns.timeout,
-    },
+    dns: dnsOf(value, assembly),
     delivery: deliveryOf(value),
-    store: {
-      dataDir,
-      keyFile: access.absolute(origin("queue", "key_file"), value.queue.key_file),
-      allowGroupRead: value.queue.allow_group_read ?? value.allow_group_read,
-      reserve: value.queue.reserve,
-    },
+    store: storeOf(building, checked, dataDir),
     schedule: { retryMs: value.queue.retry },
     concurrencyPerDestination: value.queue.concurrency_per_destination,
     noticeLanguage: value.queue.notice_language,
     policy,
     log: logOf(building, checked),
-    admin: {
-      address: value.admin.address,
-      port: value.admin.port,
-      tokenFile: access.absolute(origin("admin", "token_file"), value.admin.token_file),
-    },
+    admin: adminOf(building, checked),
+  };
+}
+
+function listenersOf(building: Building, { value, tree, broken }: Checked<Gateway>): ListenerSettings[] {
+  const { profile, certificates } = value.tls;
+  refuseLegacy(building, profile, originAt(tree, ["tls", "profile"]));
+  const pairs = certificates.map((pair, index) => readKeyPair(building, tree, ["tls", "certificates", index], pair));
+  const context = {
+    building,
+    tree,
+    profile,
+    certificates: pairs.filter((pair) => pair !== undefined),
+    ownDomains: isBroken(broken, "domains") || value.domains.length > 0,
+  };
+  return buildListeners(context, value.listeners);
+}
+
+function adminOf({ access }: Building, { value, tree }: Checked<Gateway>): Settings["admin"] {
+  const { address, port, token_file: file } = value.admin;
+  return { address, port, tokenFile: access.absolute(originAt(tree, ["admin", "token_file"]), file) };
+}
+
+function dnsOf({ dns }: Gateway, { deps }: Assembly): Settings["dns"] {
+  return { resolvers: dns.resolvers.length > 0 ? dns.resolvers : resolvers(deps.files), timeoutMs: dns.timeout };
+}
+
+function storeOf({ access }: Building, { value, tree }: Checked<Gateway>, dataDir: string): Settings["store"] {
+  return {
+    dataDir,
+    keyFile: access.absolute(originAt(tree, ["queue", "key_file"]), value.queue.key_file),
+    allowGroupRead: value.queue.allow_group_read ?? value.allow_group_read,
+    reserve: value.queue.reserve,
   };
 }
 
@@ -104,7 +110,7 @@ function createBuilding({ value, tree, broken }: Checked<Gateway>, { access, pro
     now: deps.clock.now(),
     groupMay: value.allow_group_read,
     trust: trustSet("system", []),
-    sets: broken.has("match_sets") ? undefined : new Map<string, readonly MatchEntry[]>(),
+    sets: isBroken(broken, "match_sets") ? undefined : new Map<string, readonly MatchEntry[]>(),
     port: value.delivery.port,
     lifetimeMs: value.queue.lifetime,
   };
@@ -120,7 +126,7 @@ function createBuilding({ value, tree, broken }: Checked<Gateway>, { access, pro
 }
 
 function checkHostname({ value, tree, broken }: Checked<Gateway>, problems: Problems): void {
-  if (broken.has("hostname") || keyAt(tree, ["hostname"]) !== undefined) return;
+  if (isBroken(broken, "hostname") || keyAt(tree, ["hostname"]) !== undefined) return;
   problems.warn(
     tree.origin,
     `no hostname is written; ${value.hostname} is used`,

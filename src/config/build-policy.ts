@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import type { OutboundPolicy, Policy } from "../decide/policy.ts";
 import type { PartnerFile } from "./assemble.ts";
 import type { Building } from "./building.ts";
-import type { Checked } from "./check-schema.ts";
+import { type Checked, isBroken } from "./check-schema.ts";
 import { buildExceptions } from "./exceptions.ts";
 import { keyAt, originAt, partAt } from "./located.ts";
 import { buildOutbound, type OutboundRequest } from "./outbound-policy.ts";
@@ -34,7 +34,12 @@ export function buildPolicy(
     building.problems.add(at, "level none is for next_hop_tls and exceptions only", "write may or encrypt");
   }
   const ownDomains = buildOwnDomains(building, ownership, value.domains, tree);
-  const context = { building, ownership, base, standard: broken.has("outbound") ? undefined : standard };
+  const context = {
+    building,
+    ownership,
+    base,
+    standard: isBroken(broken, "outbound.tls", "outbound.next_hop") ? undefined : standard,
+  };
   const built = partners.flatMap(({ file, checked }) => buildPartner(context, file, checked) ?? []);
   const exceptions = standard === undefined ? [] : buildExceptions(building, value.exceptions, tree, request);
   return {

@@ -11,7 +11,7 @@ export interface Checked<T> {
   readonly value: T;
   /** What is left of the tree: paths into `value` are paths into this. */
   readonly tree: LocatedMap;
-  /** Top-level keys of which something was left out. */
+  /** What was left out: `listeners`, `outbound.tls`; see `isBroken`. */
   readonly broken: ReadonlySet<string>;
 }
 
@@ -40,7 +40,7 @@ export function checkSchema<T extends z.ZodType>(
   report(tree, issues, problems);
   const rest = prune(tree, issues, lists);
   const second = schema.safeParse(plain(rest));
-  const broken = new Set(issues.flatMap((issue) => topKeys(issue)));
+  const broken = new Set(issues.flatMap((issue) => unitsOf(issue).map(dotted)));
   return second.success ? { value: second.data, tree: rest, broken } : undefined;
 }
 
@@ -96,25 +96,41 @@ export function dotted(path: Path): string {
   }, "");
 }
 
-function topKeys({ path, keys }: Issue): string[] {
-  return path.length === 0 ? [...(keys ?? [])] : [String(path[0])];
+/** True when something of `unit`, or all that holds it, was left out. */
+export function isBroken(broken: ReadonlySet<string>, ...units: readonly string[]): boolean {
+  return [...broken].some((gone) =>
+    units.some((unit) => gone === unit || gone.startsWith(`${unit}.`) || unit.startsWith(`${gone}.`)),
+  );
+}
+
+/** What is left out for an issue: a key of the file, or one of a top-level map. */
+function unitsOf({ path, keys }: Issue): Path[] {
+  const full = keys === undefined ? [path] : keys.map((key) => [...path, key]);
+  return full.map((whole) => whole.slice(0, typeof whole[1] === "string" ? 2 : 1));
 }
 
 function prune(tree: LocatedMap, issues: readonly Issue[], lists: readonly string[]): LocatedMap {
-  const gone = new Set<string>();
-  const entries = new Map<string, Set<number>>();
+  const gone = new Map<string, Set<string | number>>();
+  const tops = new Set<string>();
   for (const issue of issues) {
     const [top, index] = issue.path;
-    if (typeof top === "string" && typeof index === "number" && lists.includes(top)) {
-      entries.set(top, (entries.get(top) ?? new Set()).add(index));
-    } else for (const key of topKeys(issue)) gone.add(key);
+    const units =
+      typeof top === "string" && typeof index === "number" && lists.includes(top) ? [[top, index]] : unitsOf(issue);
+    for (const [key, below] of units) {
+      if (below === undefined) tops.add(String(key));
+      else gone.set(String(key), (gone.get(String(key)) ?? new Set()).add(below));
+    }
   }
-  let rest = without(tree, gone);
-  for (const [key, indices] of entries) {
-    const entry = rest.entries.get(key);
-    if (entry?.value.kind !== "list") continue;
-    const items = entry.value.items.filter((_, index) => !indices.has(index));
-    rest = { ...rest, entries: new Map(rest.entries).set(key, { ...entry, value: { ...entry.value, items } }) };
+  const rest = without(tree, tops);
+  const entries = new Map(rest.entries);
+  for (const [key, below] of gone) {
+    const entry = entries.get(key);
+    if (entry !== undefined) entries.set(key, { ...entry, value: thinned(entry.value, below) });
   }
-  return rest;
+  return { ...rest, entries };
+}
+
+function thinned(value: Located, gone: ReadonlySet<string | number>): Located {
+  if (value.kind === "list") return { ...value, items: value.items.filter((_, index) => !gone.has(index)) };
+  return value.kind === "map" ? without(value, [...gone].map(String)) : value;
 }

@@ -1,6 +1,6 @@
 /** Addresses and ports we listen on: each once, and the admin listener on this machine only. */
 import { isIPv4 } from "node:net";
-import type { Checked } from "./check-schema.ts";
+import { type Checked, isBroken } from "./check-schema.ts";
 import { originAt, type Path } from "./located.ts";
 import type { Problems } from "./problems.ts";
 import { isLoopback } from "./scalars.ts";
@@ -23,7 +23,7 @@ export function checkEndpoints({ value, tree, broken }: Checked<Gateway>, proble
       remedy,
     );
   }
-  if (value.listeners.length === 0 && !broken.has("listeners")) {
+  if (value.listeners.length === 0 && !isBroken(broken, "listeners")) {
     const remedy = "write listeners: [{name: smarthost, address: 127.0.0.1, port: 2525, clients: [127.0.0.0/8]}]";
     problems.add(originAt(tree, ["listeners"]), "no listener: nothing would accept mail", remedy);
   }

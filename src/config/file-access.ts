@@ -41,18 +41,6 @@ export function createFileAccess(files: Files, problems: Problems): FileAccess {
     const [message, remedy] = LOST[why];
     problems.add(origin, `${shown(written)} ${message}`, remedy);
   };
-  const modeFits = (origin: Origin, written: string, found: FileFound, groupMay: boolean) => {
-    if (found.owner === "other") {
-      problems.add(origin, `${shown(written)} belongs to another user`, "chown it to the user that runs sealpost");
-      return false;
-    }
-    const excess = found.mode & (groupMay ? 0o037 : 0o077);
-    if (excess === 0) return true;
-    const mode = `0${found.mode.toString(8).padStart(3, "0")}`;
-    const remedy = groupMay || (excess & 0o037) !== 0 ? "chmod 600" : "chmod 600, or write allow_group_read: true";
-    problems.add(origin, `others may read ${shown(written)} (mode ${mode})`, `${remedy} ${written}`);
-    return false;
-  };
   const text = (origin: Origin, written: string) => {
     const found = read(absolute(origin, written));
     if (!found.ok) return lost(origin, written, found.why) as undefined;
@@ -61,12 +49,32 @@ export function createFileAccess(files: Files, problems: Problems): FileAccess {
   const secret = (origin: Origin, written: string, groupMay: boolean) => {
     const found = read(absolute(origin, written));
     if (!found.ok) return lost(origin, written, found.why) as undefined;
-    return modeFits(origin, written, found, groupMay) ? found.text : undefined;
+    return modeFits(problems, { origin, written, groupMay }, found) ? found.text : undefined;
   };
   const checkMode = (origin: Origin, written: string, groupMay: boolean) => {
     const found = files.read(absolute(origin, written));
-    if (found.ok) modeFits(origin, written, found, groupMay);
+    if (found.ok) modeFits(problems, { origin, written, groupMay }, found);
     else if (found.why !== "missing" && found.why !== "not-text") lost(origin, written, found.why);
   };
   return { absolute, text, secret, checkMode, readFiles: () => [...noted].sort(), note: (path) => noted.add(path) };
+}
+
+interface Asked {
+  readonly origin: Origin;
+  readonly written: string;
+  readonly groupMay: boolean;
+}
+
+function modeFits(problems: Problems, { origin, written, groupMay }: Asked, found: FileFound): boolean {
+  if (found.owner === "other") {
+    problems.add(origin, `${shown(written)} belongs to another user`, "chown it to the user that runs sealpost");
+    return false;
+  }
+  const excess = found.mode & (groupMay ? 0o037 : 0o077);
+  if (excess === 0) return true;
+  const mode = `0${found.mode.toString(8).padStart(3, "0")}`;
+  const onlyGroupReads = !groupMay && (excess & 0o037) === 0;
+  const remedy = `chmod 600 ${written}${onlyGroupReads ? ", or write allow_group_read: true" : ""}`;
+  problems.add(origin, `others may read ${shown(written)} (mode ${mode})`, remedy);
+  return false;
 }

@@ -3,7 +3,7 @@ import { basename } from "node:path";
 import type { Origin, OutboundPolicy, PartnerPolicy } from "../decide/policy.ts";
 import { isAtLeast, type TlsLevel } from "../mail/tls-requirement.ts";
 import type { Building } from "./building.ts";
-import type { Checked } from "./check-schema.ts";
+import { type Checked, isBroken } from "./check-schema.ts";
 import { buildExceptions } from "./exceptions.ts";
 import { keyAt, type Located, originAt, partAt } from "./located.ts";
 import { buildOutbound, type OutboundRequest } from "./outbound-policy.ts";
@@ -34,7 +34,7 @@ export function buildPartner(
 ): PartnerPolicy | undefined {
   const { tree, broken, value } = checked;
   const names = claimNames(context, checked);
-  if (context.standard === undefined || broken.has("outbound")) return undefined;
+  if (context.standard === undefined || isBroken(broken, "outbound.tls", "outbound.next_hop")) return undefined;
   const id = partnerId(file);
   const own = partAt(tree, ["outbound"]);
   const request: OutboundRequest = {
@@ -62,7 +62,7 @@ export function buildPartner(
 function claimNames({ building, ownership }: PartnerContext, checked: Checked<Partner>) {
   const { tree, broken } = checked;
   const { domains = [], addresses = [] } = checked.value;
-  if (domains.length + addresses.length === 0 && !broken.has("domains") && !broken.has("addresses")) {
+  if (domains.length + addresses.length === 0 && !isBroken(broken, "domains", "addresses")) {
     const at = keyAt(tree, ["domains"]) ?? keyAt(tree, ["addresses"]) ?? tree.origin;
     building.problems.add(at, "a partner without domains and addresses", "write domains: [partner.example]");
   }

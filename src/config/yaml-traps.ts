@@ -72,51 +72,27 @@ function reference(line: string, begin: number): SyntaxFlaw | undefined {
   };
 }
 
-function byCode(error: YAMLParseError, line: string, column: number): SyntaxFlaw {
-  const [offset] = error.pos;
+/** Message and remedy by the parser's code; `word` is what stands at the place. */
+const BY_CODE: Readonly<Record<string, (word: string) => readonly [string, string]>> = {
+  BAD_SCALAR_START: (word) => [`a value cannot begin with ${shown(word.slice(0, 1))}`, `put it in quotes: "${word}"`],
+  BAD_ALIAS: (word) => [`YAML reads ${shown(word)} as an alias`, `put it in quotes: "${word}"`],
+  TAB_AS_INDENT: () => ["a tab as indentation", "indent with spaces"],
+  MULTIPLE_DOCS: () => ["a second YAML document begins here", "remove the line ---; one file is one document"],
+  BLOCK_AS_IMPLICIT_KEY: () => [
+    "YAML reads the value as a map, because of a colon followed by a space",
+    "put the value in quotes, or begin a new line",
+  ],
+  BAD_INDENT: () => [
+    "the indentation fits no line above, or a bracket is not closed",
+    "align the keys of one map; close each [ and {",
+  ],
+};
+
+function byCode({ code, message, pos }: YAMLParseError, line: string, column: number): SyntaxFlaw {
   const word = /^[^\s,\]}]*/.exec(line.slice(column))?.[0] ?? "";
-  switch (error.code) {
-    case "BAD_SCALAR_START":
-      return {
-        offset,
-        message: `a value cannot begin with ${shown(word.slice(0, 1))}`,
-        remedy: `put it in quotes: "${word}"`,
-      };
-    case "BAD_ALIAS":
-      return { offset, message: `YAML reads ${shown(word)} as an alias`, remedy: `put it in quotes: "${word}"` };
-    case "TAB_AS_INDENT":
-      return { offset, message: "a tab as indentation", remedy: "indent with spaces" };
-    case "DUPLICATE_KEY":
-      return { offset, message: `${shown(word.replace(/:$/, ""))} is written twice`, remedy: "remove one of them" };
-    case "MULTIPLE_DOCS":
-      return {
-        offset,
-        message: "a second YAML document begins here",
-        remedy: "remove the line ---; one file is one document",
-      };
-    case "BLOCK_AS_IMPLICIT_KEY":
-      return {
-        offset,
-        message: "YAML reads the value as a map, because of a colon followed by a space",
-        remedy: "put the value in quotes, or begin a new line",
-      };
-    case "BAD_INDENT":
-      return {
-        offset,
-        message: "the indentation fits no line above, or a bracket is not closed",
-        remedy: "align the keys of one map; close each [ and {",
-      };
-    case "MISSING_CHAR":
-      return {
-        offset,
-        message: `YAML misses something here: ${error.message}`,
-        remedy: "close the quote or bracket, put a space after the colon, a comma between entries",
-      };
-    default:
-      return {
-        offset,
-        message: `not YAML: ${error.message}`,
-        remedy: "put the value in quotes if it holds any of : # [ ] { } , & * ! | > % @ `",
-      };
-  }
+  const [said, remedy] = BY_CODE[code]?.(word) ?? [
+    `not YAML: ${message}`,
+    "close quotes and brackets; put the value in quotes if it holds any of : # [ ] { } , & * ! | > % @ `",
+  ];
+  return { offset: pos[0], message: said, remedy };
 }

@@ -94,7 +94,7 @@ const yaml: Row[] = [
     "colon followed by a space",
     "quotes",
   ],
-  ["an open quote", gateway('postmaster: "x@example.org\n'), "sealpost.yaml:5:1", "misses", "close the quote"],
+  ["an open quote", gateway('postmaster: "x@example.org\n'), "sealpost.yaml:5:1", "not YAML", "close quotes"],
   ["broken indentation", gateway("log:\n    level: info\n  to: stdout\n"), "sealpost.yaml:6:1", "indentation", "align"],
   ["two documents", gateway("---\nlog: {level: info}\n"), "sealpost.yaml:4:1", "second YAML document", "---"],
   ["a custom tag", gateway("postmaster: !!js/function x\n"), "sealpost.yaml:4:27", "tag", "remove it"],
