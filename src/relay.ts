@@ -105,7 +105,7 @@ function withHost(ended: EndedBadly, attempts: readonly Pick<Attempted, "trial">
 }
 
 async function park<V>(deps: RelayDeps<V>, delivery: Delivery, error: StoreError): Promise<AttemptReport> {
-  await deps.queue.park(delivery.id, error.message);
+  await untilStored(deps, () => deps.queue.park(delivery.id, error.message));
   const { now } = deps.clock;
   deps.emit("alarm", {
     code: "content-damaged",
@@ -118,13 +118,19 @@ async function park<V>(deps: RelayDeps<V>, delivery: Delivery, error: StoreError
   return {};
 }
 
-/** Storing an ending is tried until it works: forgetting it would deliver the message again. */
 async function end<V>(deps: RelayDeps<V>, delivery: Delivery, settled: Settlement): Promise<void> {
+  await untilStored(deps, async () => {
+    const completion = await completionOf(deps, delivery, settled);
+    const finished = await deps.queue.complete(completion);
+    deps.completed(delivery, finished, completion.notices);
+  });
+}
+
+/** What became of a delivery is stored sooner or later: forgetting it would deliver the message again. */
+async function untilStored<V>(deps: RelayDeps<V>, store: () => Promise<void>): Promise<void> {
   for (;;) {
     try {
-      const completion = await completionOf(deps, delivery, settled);
-      const finished = await deps.queue.complete(completion);
-      return deps.completed(delivery, finished, completion.notices);
+      return await store();
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
       deps.emit("error", { kind: `store-${error.kind}`, detail: error.message });
