@@ -93,7 +93,7 @@ export async function startMx(options: MxOptions = {}, address = "127.0.0.1", po
   let current = options;
   const record: MxState = { commands: [], messages: [], handshakes: [], connections: 0 };
   const sockets = new Set<net.Socket>();
-  const server = net.createServer((socket) => {
+  const server = net.createServer({ noDelay: true }, (socket) => {
     sockets.add(socket);
     socket.on("close", () => sockets.delete(socket));
     new MxConnection(socket, current, record).start();
