@@ -60,7 +60,7 @@ export function buildOutbound(building: Building, request: OutboundRequest): Out
   const place = { tree, path: ["tls"], weakMay: source === "exception", level: DEFAULT_LEVEL };
   const policy = buildTlsPolicy(building, tls, place);
   const nextHop = hops === undefined ? [{ kind: "mx" as const }] : buildNextHop(building, hops, tree, ["next_hop"]);
-  checkHops(building, { tree, nextHop, hopPath: ["next_hop"], tlsPath: ["tls"] }, policy);
+  checkHops(building, { tree, nextHop, hopPath: ["next_hop"], tlsPath: ["tls"], own }, policy);
   return {
     partner,
     source,
@@ -120,13 +120,18 @@ export interface HopPlace {
   readonly nextHop: readonly NextHop[];
   readonly hopPath: Path;
   readonly tlsPath: Path;
+  /** What the nearest layer writes; absent where there is one only. */
+  readonly own?: Located | undefined;
 }
 
 /** Where the route and the level exclude each other. */
 export function checkHops({ problems }: Building, place: HopPlace, tls: OutboundPolicy["tls"]): void {
   const { tree, nextHop, hopPath, tlsPath } = place;
   const { level, match } = tls;
-  const hopAt = (index: number) => originAt(tree, [...hopPath, index]);
+  // Where route and level come from different layers, the nearer one brought them together.
+  const own = (key: string) => place.own && keyAt(place.own, [...tlsPath, key]);
+  const inherited = place.own !== undefined && keyAt(place.own, hopPath) === undefined;
+  const hopAt = (index: number) => (inherited ? own("level") : undefined) ?? originAt(tree, [...hopPath, index]);
   const named = match.some((entry) => typeof entry !== "string");
   for (const [index, hop] of nextHop.entries()) {
     if (hop.kind !== "host") continue;
@@ -142,7 +147,7 @@ export function checkHops({ problems }: Building, place: HopPlace, tls: Outbound
   }
   const onlyMx = match.length > 0 && match.every((entry) => entry === "hostname");
   if (level === "secure" && onlyMx && nextHop.every(({ kind }) => kind !== "host")) {
-    const at = keyAt(tree, [...tlsPath, "match"]) ?? originAt(tree, tlsPath);
+    const at = own("match") ?? own("level") ?? keyAt(tree, [...tlsPath, "match"]) ?? originAt(tree, tlsPath);
     const remedy = "write match: [nexthop, dot-nexthop], the host's name, or level: verify";
     problems.add(at, "match: hostname can never hold at level secure, where names from MX prove nothing", remedy);
   }

@@ -552,6 +552,26 @@ const contradictions: Row[] = [
     "match has no effect at level may",
     "remove it",
   ],
+  [
+    "an inherited match that the level makes void",
+    partner(level("secure"), "outbound: {tls: {level: verify, match: hostname}}\n"),
+    "partners/acme.yaml:4:5",
+    "never hold at level secure",
+    "match: [nexthop",
+  ],
+  [
+    "an inherited password at the level of an exception",
+    {
+      ...partner(
+        `${D}exceptions:\n  - until: 2026-12-31\n    approved_by: a\n    reason: r\n    outbound: {tls: {level: may}}\n`,
+        'outbound: {tls: {level: secure}, next_hop: {to: "[a.example]:25", auth: {user: u, password_file: p}}}\n',
+      ),
+      p: "secret\n",
+    },
+    "partners/acme.yaml:6:22",
+    "auth at level may",
+    "level: secure",
+  ],
 ];
 
 const listeners = (text: string, more = ""): Tree => ({
@@ -812,6 +832,18 @@ function escaped(text: string): string {
 }
 
 describe("all problems at once", () => {
+  it("also those beside what is not available yet", async () => {
+    const found = await problems({
+      ...partner(level("secure", "    ca: gone.pem\n").replace("  tls:", "  headers: strip\n  tls:")),
+      "sealpost.yaml": `${BASE}queue: {memory: 1GiB, key_file: ../data/key}\n`,
+    });
+    expect(found.map((line) => line.split(" ")[0])).toEqual([
+      "partners/acme.yaml:3:12",
+      "partners/acme.yaml:6:9",
+      "sealpost.yaml:4:17",
+      "sealpost.yaml:4:33",
+    ]);
+  });
   it("over all files, each at its place, in order", async () => {
     const found = await problems({
       "sealpost.yaml": `${BASE}limits: {recipients: many}\ntls:\n  certificates: {certificate: a, key: b}\ndomains:\n  - {domain: x..y}\n  - {domain: example.org, next_hop: "[h.example]:25", next_hop_tls: {level: encrypt, match: [h.example]}}\n`,
