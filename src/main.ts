@@ -14,6 +14,9 @@ import { systemClock } from "./runtime/clock.ts";
 import { systemRandom } from "./runtime/random.ts";
 
 process.umask(0o077); // nothing that we make is for others
+for (const output of [process.stdout, process.stderr]) {
+  output.on("error", () => undefined); // whoever read it has gone, as `head` does; the log has its own way out
+}
 
 const clock = systemClock;
 const random = systemRandom;

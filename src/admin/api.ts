@@ -1,7 +1,7 @@
 /** The routes of /api/v1: what the token's holder may see and do. Every action is logged with who asked for it. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { AdminDeps } from "./admin-server.ts";
-import { type BadRequest, isQueueId, readQueueFilter } from "./queue-query.ts";
+import { type BadRequest, isQueueId, readQueueFilter, removalProblem } from "./queue-query.ts";
 import type { QueueFilter } from "../store/queue.ts";
 
 type ById = { Params: { id: string } };
@@ -42,7 +42,7 @@ const NOT_THERE: BadRequest = {
 };
 const NO_FILTER: BadRequest = {
   error: "Removing needs a filter",
-  remedy: "Name a domain, partner, sender, recipient, reason or age; the whole queue is never removed at once.",
+  remedy: "Name a domain, partner, sender, reason or age; the whole queue is never removed at once.",
 };
 const NO_REASON: BadRequest = {
   error: "Removing needs a reason",
@@ -78,6 +78,8 @@ async function retry(deps: AdminDeps, reply: FastifyReply, filter: QueueFilter):
 
 async function remove(deps: AdminDeps, reply: FastifyReply, filter: QueueFilter, reason: unknown): Answered {
   if (typeof reason !== "string" || reason.trim() === "" || reason.length > 500) return reply.code(400).send(NO_REASON);
+  const problem = removalProblem(filter);
+  if (problem !== undefined) return reply.code(400).send(problem);
   const result = await deps.queue.remove(filter, reason.trim());
   return answer(reply, filter, result);
 }

@@ -92,3 +92,12 @@ function readAddress(text: string): string | undefined {
 function quoted(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
 }
+
+/** A delivery goes as a whole: by recipient, others in the same delivery would go with it, unseen. */
+export function removalProblem({ recipient }: QueueFilter): BadRequest | undefined {
+  if (recipient === undefined) return undefined;
+  return {
+    error: "Removing by recipient would take the other recipients of a message along",
+    remedy: "List by recipient, and remove what you mean by its queue id.",
+  };
+}

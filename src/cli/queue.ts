@@ -3,7 +3,7 @@
  * answers, never content.
  */
 import { allEntries, type ActionResult, type QueueActions, type QueueEntry } from "../admin/queue-actions.ts";
-import { isQueueId, readQueueFilter } from "../admin/queue-query.ts";
+import { isQueueId, readQueueFilter, removalProblem } from "../admin/queue-query.ts";
 import type { QueueFilter } from "../store/queue.ts";
 import { type CliDeps, type Common, EXIT, type ExitCode, printJson, refuse } from "./deps.ts";
 import { withQueue } from "./queue-access.ts";
@@ -69,6 +69,8 @@ export async function queueRemove(deps: CliDeps, common: Common, chosen: Chosen)
   }
   if (!isNarrow(id, filters)) return refuse(deps, EXIT.usage, ["Which mail? Give a queue id or a filter."]);
   return acting(deps, common, { ...filters, ...(id !== undefined && { id }) }, async (actions, filter) => {
+    const problem = removalProblem(filter);
+    if (problem !== undefined) return refuse(deps, EXIT.usage, [`${problem.error}. ${problem.remedy}`]);
     const result = await actions.remove(filter, reason.trim());
     return report(deps, common, result, {
       id,

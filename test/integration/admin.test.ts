@@ -145,6 +145,12 @@ describe("the queue over HTTP", () => {
   it.each([
     ["an unknown filter", "GET", "/api/v1/queue?domian=x", undefined],
     ["a filter twice", "GET", "/api/v1/queue?domain=a.example&domain=b.example", undefined],
+    [
+      "a removal by recipient, which would take others along",
+      "POST",
+      "/api/v1/queue/remove",
+      { filter: { recipient: "a@acme.example" }, reason: "x" },
+    ],
     ["a filter beside filter", "POST", "/api/v1/queue/remove", { domain: "acme.example", reason: "x" }],
     ["a filter that is no object", "POST", "/api/v1/queue/retry", { filter: "all" }],
     ["a prototype", "POST", "/api/v1/queue/retry", JSON.parse('{"__proto__": {"a": 1}}')],
