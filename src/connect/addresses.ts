@@ -3,6 +3,7 @@
  * nor the fact that it failed.
  */
 import type { DomainName } from "../mail/domain-name.ts";
+import type { HostDnssec } from "../mail/host.ts";
 import type { Lookup, Resolver } from "./resolver.ts";
 
 export interface Found {
@@ -12,6 +13,8 @@ export interface Found {
   readonly failure?: string;
   /** False when DNS says that there is no such name. */
   readonly exists: boolean;
+  /** Absent where no look-up was answered, or none was made. */
+  readonly dnssec?: Pick<HostDnssec, "address" | "expanded">;
 }
 
 /** `byVersion` follows `ipVersions`. */
@@ -29,7 +32,17 @@ export async function findAddresses(
     ...(failed?.kind === "failed" && { failure: failed.detail }),
     // NXDOMAIN speaks of every type; one "yes" contradicts it.
     exists: lookups.some((lookup) => lookup.kind === "found" || (lookup.kind === "none" && lookup.exists)),
+    ...vouchedFor(lookups),
   };
+}
+
+/** A zone is signed or it is not: one secure answer is enough, and asking for TLSA then can only add to the demand. */
+function vouchedFor(lookups: readonly Lookup<string>[]): Pick<Found, "dnssec"> {
+  const answered = lookups.filter((lookup) => lookup.kind !== "failed");
+  const found = (["secure", "unknown", "insecure", "untrusted"] as const)
+    .map((status) => answered.find(({ dnssec }) => dnssec === status))
+    .find((lookup) => lookup !== undefined);
+  return found === undefined ? {} : { dnssec: { address: found.dnssec, expanded: found.canonical } };
 }
 
 /** Connecting to the unspecified address reaches ourselves (RFC 1122 §3.2.1.3). */

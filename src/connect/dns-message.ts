@@ -4,6 +4,8 @@
  */
 import packet, { type Answer, type DecodedPacket } from "dns-packet";
 import { type DomainName, parseDomainName } from "../mail/domain-name.ts";
+import type { TlsaRecord } from "../mail/published.ts";
+import { hideUnreadable, MALFORMED_TLSA } from "./dns-unreadable.ts";
 
 export interface MailExchanger {
   readonly preference: number;
@@ -16,13 +18,20 @@ export interface RecordData {
   readonly A: string;
   readonly AAAA: string;
   readonly MX: MailExchanger;
+  /** Lower case; not yet known to be a host name. */
+  readonly CNAME: string;
+  /** The strings of one record, joined (RFC 7208 §3.3, RFC 8461 §3.1). */
+  readonly TXT: string;
+  /** A malformed record has no `data`: it counts as one that cannot be used. */
+  readonly TLSA: TlsaRecord;
 }
 export type RecordType = keyof RecordData;
 
 export interface Query {
   readonly id: number;
-  readonly name: DomainName;
-  readonly type: RecordType;
+  /** Lower case; `.` is the root. */
+  readonly name: DomainName | ".";
+  readonly type: RecordType | "SOA";
   /** false: without EDNS0, for a resolver that does not understand it. */
   readonly edns: boolean;
 }
@@ -31,11 +40,17 @@ export interface Query {
 export type DnsMessage = DecodedPacket & { readonly rcode: string };
 
 export type Reading<T extends RecordType> =
-  | { readonly kind: "found"; readonly records: readonly RecordData[T][]; readonly ttlSeconds: number }
+  /** `canonical`: the name at the end of the aliases, here and below. */
+  | {
+      readonly kind: "found";
+      readonly records: readonly RecordData[T][];
+      readonly canonical: DomainName;
+      readonly ttlSeconds: number;
+    }
   /** The chain of CNAMEs leaves this message; `links` of them were followed. */
   | { readonly kind: "alias"; readonly target: DomainName; readonly links: number; readonly ttlSeconds: number }
   /** `ttlSeconds` absent: must not be cached (RFC 2308 §5). */
-  | { readonly kind: "none"; readonly exists: boolean; readonly ttlSeconds?: number }
+  | { readonly kind: "none"; readonly exists: boolean; readonly canonical: DomainName; readonly ttlSeconds?: number }
   | { readonly kind: "failed"; readonly detail: string };
 
 /** CNAMEs followed for one look-up, over all its messages: a loop ends here. */
@@ -82,7 +97,7 @@ export function decodeAnswer(bytes: Buffer, query: Query): DnsMessage | undefine
 /** The one place where dns-packet's exceptions end. */
 function decode(bytes: Buffer): DnsMessage | undefined {
   try {
-    return packet.decode(bytes) as DnsMessage;
+    return packet.decode(hideUnreadable(bytes)) as DnsMessage;
   } catch {
     return undefined;
   }
@@ -105,7 +120,7 @@ export function readAnswer<T extends RecordType>(message: DnsMessage, name: Doma
     const records = own.flatMap((answer) => dataOf(answer, type));
     if (records.length > 0) {
       for (const record of records) ttl = Math.min(ttl, record.ttl);
-      return { kind: "found", records: records.map(({ data }) => data), ttlSeconds: ttl };
+      return { kind: "found", records: records.map(({ data }) => data), canonical: owner, ttlSeconds: ttl };
     }
     const alias = own.find((answer) => answer.type === "CNAME");
     if (alias?.type !== "CNAME") return readNo(message, { owner, links, ttl });
@@ -126,14 +141,14 @@ function readNo(
   const authorities = message.authorities ?? [];
   const soa = authorities.find((record) => record.type === "SOA");
   const ttl = soa?.type === "SOA" ? Math.min(ttlOf(soa), soa.data.minimum ?? 0, chain.ttl) : undefined;
-  const cacheable = ttl !== undefined && { ttlSeconds: ttl };
+  const said = { canonical: chain.owner, ...(ttl !== undefined && { ttlSeconds: ttl }) };
   // RFC 6604 §3: with a chain, NXDOMAIN speaks of its last name.
-  if (message.rcode === "NXDOMAIN") return { kind: "none", exists: false, ...cacheable };
-  if (soa !== undefined) return { kind: "none", exists: true, ...cacheable };
+  if (message.rcode === "NXDOMAIN") return { kind: "none", exists: false, ...said };
+  if (soa !== undefined) return { kind: "none", exists: true, ...said };
   if (chain.links > 0) return { kind: "alias", target: chain.owner, links: chain.links, ttlSeconds: chain.ttl };
   const referral = authorities.some((record) => record.type === "NS");
   if (!message.flag_aa && (referral || !message.flag_ra)) return { kind: "failed", detail: "does not resolve for us" };
-  return { kind: "none", exists: true };
+  return { kind: "none", exists: true, canonical: chain.owner };
 }
 
 /** The full response code: its upper bits are in the OPT record, where BADVERS hides behind NOERROR (RFC 6891 §6.1.3). */
@@ -144,14 +159,39 @@ function extendedRcode(message: DnsMessage): string {
 }
 
 function dataOf<T extends RecordType>(answer: Answer, type: T): { data: RecordData[T]; ttl: number }[] {
-  if (answer.type !== type) return [];
-  const data = answer.type === "MX" ? mailExchanger(answer.data) : answer.data;
-  return [{ data: data as RecordData[T], ttl: ttlOf(answer) }];
+  if ("class" in answer && answer.class !== "IN") return [];
+  const data =
+    answer.type === type || (type === "TLSA" && typeName(answer) === MALFORMED_TLSA) ? read(answer) : undefined;
+  return data === undefined ? [] : [{ data: data as RecordData[T], ttl: ttlOf(answer) }];
 }
 
-function mailExchanger(data: { preference?: number | undefined; exchange: string }): MailExchanger {
-  return { preference: data.preference ?? 0, exchange: data.exchange.toLowerCase() };
+/** The names that dns-packet gives to unknown types are not in its types. */
+function typeName({ type }: Answer): string {
+  return type;
 }
+
+function read(answer: Answer): RecordData[RecordType] | undefined {
+  switch (answer.type) {
+    case "A":
+    case "AAAA":
+      return answer.data;
+    case "MX":
+      return { preference: answer.data.preference ?? 0, exchange: answer.data.exchange.toLowerCase() };
+    case "CNAME":
+      return answer.data.toLowerCase();
+    case "TXT":
+      return [answer.data].flat().map(String).join("");
+    case "TLSA": {
+      const { usage, selector, matchingType, certificate } = answer.data;
+      return { usage, selector, matchingType, data: certificate };
+    }
+    default:
+      return typeName(answer) === MALFORMED_TLSA ? MALFORMED : undefined;
+  }
+}
+
+/** Stands for a TLSA record that is too short to be one. */
+const MALFORMED: TlsaRecord = { usage: 255, selector: 255, matchingType: 255, data: Buffer.alloc(0) };
 
 /** RFC 2181 §8: a TTL with the upper bit set counts as zero. */
 function ttlOf(answer: Answer): number {

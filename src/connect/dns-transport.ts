@@ -4,10 +4,11 @@
  */
 import dgram from "node:dgram";
 import net from "node:net";
-import tls from "node:tls";
 import type { Clock } from "../runtime/clock.ts";
 import { decodeAnswer, type DnsMessage, encodeQuery, type Query } from "./dns-message.ts";
-import type { ResolverAddress } from "./settings.ts";
+import { createDnsStreams } from "./dns-stream.ts";
+import { createDnsAuthorities } from "./dns-authorities.ts";
+import type { DnsSettings, ResolverAddress } from "./settings.ts";
 
 export type Exchange =
   | { readonly kind: "answer"; readonly message: DnsMessage }
@@ -24,7 +25,8 @@ export interface DnsTransport {
 const SILENCE: Exchange = { kind: "no-answer", silent: true, detail: "did not answer in time" };
 const CLOSED: Exchange = { kind: "no-answer", silent: false, detail: "was not asked: the gateway stops" };
 
-export function createDnsTransport(clock: Clock): DnsTransport {
+export function createDnsTransport(clock: Clock, trust: () => DnsSettings["trust"]): DnsTransport {
+  const streams = createDnsStreams(clock, createDnsAuthorities(trust));
   const underWay = new Set<(ending: Exchange) => void>();
   let closed = false;
 
@@ -49,14 +51,15 @@ export function createDnsTransport(clock: Clock): DnsTransport {
 
   return {
     ask: async (server, query, timeoutMs) => {
-      if (server.transport === "tls") return exchange(timeoutMs, (end) => askStream(server, query, end));
+      if (server.transport === "tls") return exchange(timeoutMs, (end) => streams.ask(server, query, end));
       const first = await exchange(timeoutMs, (end) => askUdp(server, query, end));
       if (first.kind !== "answer" || !first.message.flag_tc) return first;
-      return exchange(timeoutMs, (end) => askStream(server, query, end)); // RFC 7766 §5
+      return exchange(timeoutMs, (end) => streams.ask(server, query, end)); // RFC 7766 §5
     },
     close: () => {
       closed = true;
       for (const end of underWay) end(CLOSED);
+      streams.close();
     },
   };
 }
@@ -73,32 +76,6 @@ function askUdp(server: ResolverAddress, query: Query, end: (ending: Exchange) =
   socket.on("connect", () => socket.send(encodeQuery(query)));
   socket.connect(server.port, server.address);
   return () => socket.close();
-}
-
-function askStream(server: ResolverAddress, query: Query, end: (ending: Exchange) => void): () => void {
-  const bytes = encodeQuery(query);
-  const length = Buffer.alloc(2);
-  length.writeUInt16BE(bytes.length);
-  let received = Buffer.alloc(0);
-  const { socket, ready } = connect(server);
-  socket.on(ready, () => socket.write(Buffer.concat([length, bytes])));
-  socket.on("data", (chunk: Buffer) => {
-    received = Buffer.concat([received, chunk]);
-    if (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) return;
-    const message = decodeAnswer(received.subarray(2, 2 + received.readUInt16BE(0)), query);
-    const readable = message !== undefined && !message.flag_tc;
-    end(readable ? { kind: "answer", message } : { kind: "no-answer", silent: false, detail: "sent no valid answer" });
-  });
-  socket.on("error", (error) => end(broken(error)));
-  socket.on("close", () => end({ kind: "no-answer", silent: false, detail: "hung up" }));
-  return () => socket.destroy();
-}
-
-/** With TLS the query goes out only after the certificate was found valid for the resolver's name, or its address. */
-function connect({ transport, address, port, name }: ResolverAddress): { socket: net.Socket; ready: string } {
-  if (transport === "udp") return { socket: net.connect({ host: address, port }), ready: "connect" };
-  const servername = name === undefined ? {} : { servername: name };
-  return { socket: tls.connect({ host: address, port, ...servername }), ready: "secureConnect" };
 }
 
 function broken(error: Error): Exchange {

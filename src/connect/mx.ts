@@ -4,7 +4,7 @@
  */
 import { isIP, isIPv6 } from "node:net";
 import { type DomainName, isBelow, parseDomainName } from "../mail/domain-name.ts";
-import type { Host } from "../mail/host.ts";
+import type { Host, HostDnssec } from "../mail/host.ts";
 import { parseAddressLiteral } from "../mail/mailbox.ts";
 import type { NextHop } from "../mail/next-hop.ts";
 import { problem, type Problem } from "../mail/outcome.ts";
@@ -35,6 +35,8 @@ interface Exchangers {
   readonly implicit: boolean;
   /** Some were left out: beyond the limit, or no host names. */
   readonly partial: boolean;
+  /** Of the MX RRset, or of its denial. */
+  readonly dnssec: Pick<HostDnssec, "mx" | "mxOwner">;
 }
 
 /** `domain` is the recipients': an A-label name or an address literal in brackets. */
@@ -83,8 +85,16 @@ async function hostsOfName(
   const name = parseDomainName(text);
   if (name === undefined) return problem("deferred", "host-not-found", `The next hop ${text} is no host name`);
   const found = isLocalhost(name) ? loopback(deps) : await addressesOf(deps, name);
+  // RFC 7672 §2.2.2: a name that was configured did not come out of DNS, so nobody there could forge it.
+  const dnssec = found.dnssec && ({ mx: "secure", ...found.dnssec } as const);
   if (found.addresses.length > 0)
-    return found.addresses.map((address) => ({ ...host, name, nextHopName: name, address }));
+    return found.addresses.map((address) => ({
+      ...host,
+      name,
+      nextHopName: name,
+      address,
+      ...(dnssec && { dnssec }),
+    }));
   if (found.failure !== undefined) return problem("deferred", "dns-failed", found.failure);
   return problem("deferred", "host-not-found", `The next hop ${name} has no address in DNS`);
 }
@@ -119,21 +129,21 @@ async function hostsOfDomain(
   // RFC 5321 §5.1: of equal or worse preference than ourselves, they would send it back to us.
   const better = found.filter(({ preference }) => preference < Math.min(...own, Number.POSITIVE_INFINITY));
   if (better.length === 0 && own.length > 0) return loop(domain);
-  const hosts = better.flatMap(({ name, addresses }) =>
-    addresses.map((address): Host => {
-      const learnedFromMx = !exchangers.implicit;
-      return { name, address, port: target.port, route: "mx", learnedFromMx, implicitTls: false };
-    }),
-  );
+  const hosts = better.flatMap(({ name, addresses, dnssec: ofAddress }) => {
+    const common = { name, port: target.port, route: "mx", learnedFromMx: !exchangers.implicit } as const;
+    const dnssec = ofAddress && { ...exchangers.dnssec, ...ofAddress };
+    return addresses.map((address): Host => ({ ...common, address, implicitTls: false, ...(dnssec && { dnssec }) }));
+  });
   return hosts.length > 0 ? hosts : withoutHosts(exchangers, better, target.ipVersions);
 }
 
 async function exchangersOf(deps: HostFinderDeps, domain: DomainName): Promise<Exchangers | Unresolved> {
   const mx = await deps.resolver.lookup(domain, "MX");
   if (mx.kind === "failed") return problem("deferred", "dns-failed", mx.detail);
+  const dnssec = { mx: mx.dnssec, mxOwner: mx.canonical };
   if (mx.kind === "none") {
     if (!mx.exists) return problem("failed", "no-such-domain", `The domain ${domain} does not exist`);
-    return { domain, names: [{ name: domain, preference: 0 }], implicit: true, partial: false };
+    return { domain, names: [{ name: domain, preference: 0 }], implicit: true, partial: false, dnssec };
   }
   if (mx.records.every(isNull)) return problem("failed", "null-mx", `The domain ${domain} accepts no mail (RFC 7505)`);
   const valid = mx.records.flatMap(({ preference, exchange }) => {
@@ -142,7 +152,7 @@ async function exchangersOf(deps: HostFinderDeps, domain: DomainName): Promise<E
   });
   const names = shuffled(valid, deps.random).toSorted((a, b) => a.preference - b.preference);
   const partial = valid.length < mx.records.length || names.length > MOST_MX;
-  return { domain, names: names.slice(0, MOST_MX), implicit: false, partial };
+  return { domain, names: names.slice(0, MOST_MX), implicit: false, partial, dnssec };
 }
 
 /** RFC 7505 §3: one record that names the root. Beside others it is a mistake and says nothing. */

@@ -9,6 +9,7 @@ export interface TlsaRecord {
   readonly usage: number;
   readonly selector: number;
   readonly matchingType: number;
+  /** Empty: the record was malformed. */
   readonly data: Buffer;
 }
 
@@ -20,7 +21,7 @@ export type DaneFacts =
       readonly kind: "usable";
       /** TLSA base domain: SNI, and a reference name for usage 2 (RFC 7672 §2.2.3, §8.1). */
       readonly base: DomainName;
-      /** Reference names for usage 2: next-hop domain, host name, base domain (RFC 7672 §3.2.2). */
+      /** Reference names for usage 2: base domain, next-hop domain, and what that is an alias of (RFC 7672 §3.2.2). */
       readonly names: readonly string[];
       /** Those that can be used, after digest agility (RFC 7671 §9). Never empty. */
       readonly records: readonly TlsaRecord[];

@@ -1,5 +1,4 @@
 import net from "node:net";
-import tls from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
 import { createResolver } from "../../src/connect/resolver.ts";
 import type { DnsSettings, ResolverAddress } from "../../src/connect/settings.ts";
@@ -10,6 +9,7 @@ import { createAuthority } from "../peers/certificates.ts";
 import { type DnsPeer, type DnsPeerOptions, type DnsRecords, startDnsServer } from "../peers/dns-server.ts";
 
 const name = (text: string) => text as DomainName;
+const authority = createAuthority("DNS test CA");
 const endings: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
   for (const end of endings.splice(0)) await end();
@@ -25,7 +25,8 @@ function resolverFor(peers: readonly (DnsPeer | ResolverAddress)[], clock: Clock
   const resolvers = peers.map(
     (peer): ResolverAddress => ("zones" in peer ? { transport: "udp", address: peer.address, port: peer.port } : peer),
   );
-  const settings: { current: DnsSettings } = { current: { resolvers, timeoutMs } };
+  const trust = { id: "test", ca: [authority.certificate], crl: [] };
+  const settings: { current: DnsSettings } = { current: { resolvers, timeoutMs, trust } };
   const resolver = createResolver({ clock, random: systemRandom, settings: () => settings.current });
   endings.push(resolver.close);
   return { ...resolver, settings };
@@ -47,7 +48,8 @@ describe("a look-up", () => {
     const resolver = resolverFor([await serve({ ...ACME })]);
     expect(await resolver.lookup(name("acme.example"), "MX")).toEqual({
       kind: "found",
-      secure: false,
+      dnssec: "untrusted",
+      canonical: "acme.example",
       records: [
         { preference: 10, exchange: "mx1.acme.example" },
         { preference: 20, exchange: "mx2.acme.example" },
@@ -61,8 +63,17 @@ describe("a look-up", () => {
 
   it("tells a name without the record from a name that does not exist [RFC 2308 §2]", async () => {
     const resolver = resolverFor([await serve({ ...ACME })]);
-    expect(await resolver.lookup(name("acme.example"), "AAAA")).toEqual({ kind: "none", exists: true, secure: false });
-    expect(await resolver.lookup(name("nobody.example"), "A")).toEqual({ kind: "none", exists: false, secure: false });
+    const said = { kind: "none", dnssec: "untrusted" };
+    expect(await resolver.lookup(name("acme.example"), "AAAA")).toEqual({
+      ...said,
+      exists: true,
+      canonical: "acme.example",
+    });
+    expect(await resolver.lookup(name("nobody.example"), "A")).toEqual({
+      ...said,
+      exists: false,
+      canonical: "nobody.example",
+    });
   });
 
   it("asks with EDNS0, DO and AD, under ids that differ [RFC 6840 §5.7, RFC 5452 §9.2]", async () => {
@@ -72,23 +83,6 @@ describe("a look-up", () => {
     for (const host of ["a", "b", "c"]) await resolver.lookup(name(`${host}.example`), "A");
     expect(peer.queries.every((query) => query.dnssecOk && query.authenticData)).toBe(true);
     expect(new Set(peer.queries.map(({ id }) => id)).size).toBeGreaterThan(3);
-  });
-
-  it("hands out the AD bit, and not for a chain that is secure in part only", async () => {
-    const resolver = resolverFor([
-      await serve(
-        {
-          "safe.example": { A: ["192.0.2.1"], secure: true },
-          "half.example": { CNAME: "open.example", secure: true },
-          "open.example": { A: ["192.0.2.2"] },
-          "other.example": { CNAME: "safe.example" },
-        },
-        { chase: false },
-      ),
-    ]);
-    expect(await resolver.lookup(name("safe.example"), "A")).toMatchObject({ kind: "found", secure: true });
-    expect(await resolver.lookup(name("half.example"), "A")).toMatchObject({ kind: "found", secure: false });
-    expect(await resolver.lookup(name("other.example"), "A")).toMatchObject({ kind: "found", secure: false });
   });
 
   it("asks again over TCP when the answer was truncated [RFC 7766 §5]", async () => {
@@ -308,45 +302,92 @@ describe("the cache", () => {
 });
 
 describe("DNS over TLS [RFC 7858]", () => {
-  const authority = createAuthority("DNS test CA");
   const serveTls = async () => {
     const certificate = authority.issue({ names: ["dns.resolver.example"] });
     const peer = await serve({ ...ACME }, { tls: { cert: certificate.chain, key: certificate.key } });
-    const at = { transport: "tls", address: peer.address, port: peer.tlsPort } as const;
-    return { peer, at };
+    return { peer, at: { transport: "tls", address: peer.address, port: peer.tlsPort } as const };
   };
-  const trusting = <T>(run: () => Promise<T>): Promise<T> => {
-    const before = tls.getCACertificates("default");
-    tls.setDefaultCACertificates([...before, authority.certificate]);
-    return run().finally(() => tls.setDefaultCACertificates(before));
-  };
+  const named = (at: ResolverAddress): ResolverAddress => ({ ...at, name: "dns.resolver.example" });
 
-  it("is asked when its certificate carries the name", () =>
-    trusting(async () => {
-      const { peer, at } = await serveTls();
-      const resolver = resolverFor([{ ...at, name: "dns.resolver.example" }], systemClock, 3_000);
-      expect(await resolver.lookup(name("acme.example"), "MX")).toMatchObject({ kind: "found" });
-      expect(peer.queries.map(({ transport }) => transport)).toEqual(["tls"]);
-    }));
+  it("is asked when its certificate carries the name", async () => {
+    const { peer, at } = await serveTls();
+    const resolver = resolverFor([named(at)], systemClock, 3_000);
+    expect(await resolver.lookup(name("acme.example"), "MX")).toMatchObject({ kind: "found" });
+    expect(peer.queries.map(({ transport }) => transport)).toEqual(["tls"]);
+  });
 
   it.each([
     ["another name", { name: "dns.other.example" }, "ERR_TLS_CERT_ALTNAME_INVALID"],
     ["no name, and the certificate does not carry its address", {}, "ERR_TLS_CERT_ALTNAME_INVALID"],
-  ])("is told nothing under %s", (_, expected, code) =>
-    trusting(async () => {
-      const { peer, at } = await serveTls();
-      const resolver = resolverFor([{ ...at, ...expected }], systemClock, 3_000);
-      const lookup = await resolver.lookup(name("acme.example"), "MX");
-      expect(lookup).toMatchObject({ kind: "failed", detail: expect.stringContaining(code) });
-      expect(peer.queries).toEqual([]);
-    }),
-  );
-
-  it("is told nothing when its certificate is not trusted", async () => {
+  ])("is told nothing under %s", async (_, expected, code) => {
     const { peer, at } = await serveTls();
-    const resolver = resolverFor([{ ...at, name: "dns.resolver.example" }], systemClock, 3_000);
+    const resolver = resolverFor([{ ...at, ...expected }], systemClock, 3_000);
+    const lookup = await resolver.lookup(name("acme.example"), "MX");
+    expect(lookup).toMatchObject({ kind: "failed", detail: expect.stringContaining(code) });
+    expect(peer.queries).toEqual([]);
+  });
+
+  it.each([
+    ["by the authorities configured", { id: "other", ca: [createAuthority("Other CA").certificate], crl: [] }],
+    ["by those of the machine", { id: "system", ca: "system", crl: [] } as const],
+    ["by Node, where none are configured", undefined],
+  ])("is told nothing when its certificate is not trusted %s", async (_, trust) => {
+    const { peer, at } = await serveTls();
+    const resolver = resolverFor([named(at)], systemClock, 3_000);
+    const { resolvers, timeoutMs } = resolver.settings.current;
+    resolver.settings.current = { resolvers, timeoutMs, ...(trust && { trust }) };
     expect(await resolver.lookup(name("acme.example"), "MX")).toMatchObject({ kind: "failed" });
     expect(peer.queries).toEqual([]);
+  });
+
+  it("carries many queries on one connection, at once and in turn [RFC 7858 §3.4]", async () => {
+    const { peer, at } = await serveTls();
+    const resolver = resolverFor([named(at)], systemClock, 3_000);
+    const both = await Promise.all(
+      ["A", "MX"].map((type) => resolver.lookup(name("acme.example"), type as "A" | "MX")),
+    );
+    expect(both).toMatchObject([{ records: ["192.0.2.1"] }, { records: [{ preference: 10 }, { preference: 20 }] }]);
+    expect(await resolver.lookup(name("mx1.acme.example"), "AAAA")).toMatchObject({ records: ["2001:db8::10"] });
+    expect(peer.queries).toHaveLength(3);
+    expect(peer.tlsConnections()).toBe(1);
+  });
+
+  it("is asked on a new connection when the server has closed the old one [RFC 7766 §6.2.4]", async () => {
+    const { peer, at } = await serveTls();
+    const resolver = resolverFor([named(at)], systemClock, 3_000);
+    await resolver.lookup(name("acme.example"), "MX");
+    peer.faults["acme.example/A"] = "hang-up";
+    expect(await resolver.lookup(name("acme.example"), "A")).toMatchObject({ kind: "failed" });
+    expect(peer.count("acme.example", "A")).toBe(2);
+    peer.hangUp();
+    expect(await resolver.lookup(name("mx1.acme.example"), "A")).toMatchObject({ kind: "found" });
+  });
+
+  it("keeps a connection for five seconds only", async () => {
+    const { peer, at } = await serveTls();
+    const timers: { ms: number; run: () => void }[] = [];
+    const clock: Clock = {
+      ...systemClock,
+      after: (ms, run) => {
+        timers.push({ ms, run });
+        return () => undefined;
+      },
+    };
+    const resolver = resolverFor([named(at)], clock, 3_000);
+    await resolver.lookup(name("acme.example"), "MX");
+    for (const { run } of timers.filter(({ ms }) => ms === 5_000)) run();
+    await resolver.lookup(name("acme.example"), "A");
+    expect(peer.tlsConnections()).toBe(2);
+  });
+
+  it("a connection that fell silent is not used again", async () => {
+    const { peer, at } = await serveTls();
+    const resolver = resolverFor([named(at)], systemClock, 300);
+    await resolver.lookup(name("acme.example"), "MX");
+    peer.faults["acme.example/A"] = "silence";
+    expect(await resolver.lookup(name("acme.example"), "A")).toMatchObject({ kind: "failed" });
+    expect(await resolver.lookup(name("mx1.acme.example"), "A")).toMatchObject({ kind: "found" });
+    expect(peer.tlsConnections()).toBe(3);
   });
 
   it("a server that says nothing costs the time-out only", async () => {

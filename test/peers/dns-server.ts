@@ -14,16 +14,19 @@ export interface DnsRecords {
   /** `"10 mx.acme.example"`; the null MX is `"0 ."`. */
   readonly MX?: readonly string[];
   readonly TXT?: readonly string[];
+  /** `"3 1 1 ab12…"`, or any bytes as RFC 3597 writes them: `"\\# 0302"`. */
+  readonly TLSA?: readonly string[];
+  readonly SOA?: true;
   readonly CNAME?: string;
   /** Seconds; 300 unless told. */
   readonly ttl?: number;
-  /** AD is set when every name of the answer is secure. */
+  /** AD is set when every name of the answer is secure. Unless told, the names below `signed` are. */
   readonly secure?: boolean;
 }
 
 /**
  * `truncated`: over UDP TC and no records, whole over TCP. `wrong-id`, `wrong-question` and `garbage` carry the true
- * answer's bytes otherwise. `referral`: no answer, no recursion. `no-edns`: FORMERR to queries with an OPT record.
+ * answer's bytes otherwise; so does `wrong-port`, from another socket (over UDP). `referral`: no answer, no recursion. `no-edns`: FORMERR to queries with an OPT record.
  */
 export type DnsFault =
   | "servfail"
@@ -33,6 +36,7 @@ export type DnsFault =
   | "truncated-then-hang-up"
   | "wrong-id"
   | "wrong-question"
+  | "wrong-port"
   | "garbage"
   | "referral"
   | "bad-version"
@@ -59,6 +63,10 @@ export interface DnsPeer {
   readonly faults: Record<string, DnsFault>;
   /** Every query received, in order. */
   readonly queries: DnsQuery[];
+  /** Connections accepted for DNS over TLS, handshake or not. */
+  readonly tlsConnections: () => number;
+  /** Ends every connection that is open. */
+  readonly hangUp: () => void;
   readonly count: (name: string, type?: string) => number;
   readonly close: () => Promise<void>;
 }
@@ -72,9 +80,11 @@ export interface DnsPeerOptions {
   readonly negativeTtl?: number | null;
   /** Follow CNAME chains in the answer, as recursive resolvers do. Default true. */
   readonly chase?: boolean;
+  /** Zones whose names are secure, those that do not exist too. Default none. */
+  readonly signed?: readonly string[];
 }
 
-type Reply = Buffer | "silence" | "hang-up";
+type Reply = Buffer | "silence" | "hang-up" | { readonly fromElsewhere: Buffer };
 
 export async function startDnsServer(
   zones: Record<string, DnsRecords> = {},
@@ -84,6 +94,7 @@ export async function startDnsServer(
   const faults: Record<string, DnsFault> = {};
   const queries: DnsQuery[] = [];
   const sockets = new Set<net.Socket>();
+  let tlsConnections = 0;
   const respond = (message: Buffer, transport: DnsQuery["transport"]): Reply => {
     const query = packet.decode(message);
     const question = query.questions?.[0];
@@ -114,7 +125,7 @@ export async function startDnsServer(
         const reply = respond(pending.subarray(2, end), transport);
         pending = pending.subarray(end);
         if (reply === "hang-up") socket.destroy();
-        else if (reply !== "silence") {
+        else if (Buffer.isBuffer(reply)) {
           const length = Buffer.alloc(2);
           length.writeUInt16BE(reply.length);
           socket.write(Buffer.concat([length, reply]));
@@ -126,12 +137,19 @@ export async function startDnsServer(
   const { udp, tcp } = await bindBoth(address);
   udp.on("message", (message, from) => {
     const reply = respond(message, "udp");
-    if (typeof reply !== "string") udp.send(reply, from.port, from.address);
+    if (Buffer.isBuffer(reply)) udp.send(reply, from.port, from.address);
+    else if (typeof reply === "object") {
+      const elsewhere = dgram.createSocket(address.includes(":") ? "udp6" : "udp4");
+      elsewhere.send(reply.fromElsewhere, from.port, from.address, () => elsewhere.close());
+    }
   });
   tcp.on("connection", onStream("tcp"));
   const secure = options.tls === undefined ? undefined : tls.createServer(options.tls, onStream("tls"));
   if (secure !== undefined) {
-    secure.on("connection", (socket) => sockets.add(socket));
+    secure.on("connection", (socket) => {
+      tlsConnections += 1;
+      sockets.add(socket);
+    });
     secure.on("tlsClientError", () => undefined);
     await new Promise<void>((resolve) => secure.listen(0, address, resolve));
   }
@@ -142,6 +160,10 @@ export async function startDnsServer(
     zones,
     faults,
     queries,
+    tlsConnections: () => tlsConnections,
+    hangUp: () => {
+      for (const socket of sockets) socket.destroy();
+    },
     count: (name, type) => queries.filter((q) => q.name === name && (type === undefined || q.type === type)).length,
     close: async () => {
       for (const socket of sockets) socket.destroy();
@@ -205,6 +227,8 @@ function answerWith(asked: Asked, fault: DnsFault | undefined): Reply {
       return encode({ ...asked, query: { ...query, id: ((query.id ?? 0) + 1) & 0xffff } }, found(asked));
     case "wrong-question":
       return encode({ ...asked, question: { ...question, name: `x${question.name.slice(1)}` } }, found(asked));
+    case "wrong-port":
+      return { fromElsewhere: encode(asked, found(asked)) };
     case "garbage": {
       const whole = encode(asked, found(asked));
       return Buffer.concat([whole.subarray(0, 12), Buffer.alloc(40, 0xff)]);
@@ -260,10 +284,10 @@ function found({ question, zones, options }: Asked): Found {
   let secure = true;
   for (let links = 0; links < 20; links += 1) {
     const records = zones[name];
-    if (records === undefined) return { rcode: 3, answers, authorities: soa(name, options), flags: 0 };
-    const ttl = records.ttl ?? 300;
-    secure &&= records.secure === true;
+    secure &&= records?.secure ?? isSigned(name, options);
     const flags = secure ? packet.AUTHENTIC_DATA : 0;
+    if (records === undefined) return { rcode: 3, answers, authorities: soa(name, options), flags };
+    const ttl = records.ttl ?? 300;
     if (records.CNAME !== undefined && question.type !== "CNAME") {
       answers.push({ type: "CNAME", name, ttl, data: records.CNAME });
       if (options.chase === false) return { answers, flags };
@@ -275,6 +299,10 @@ function found({ question, zones, options }: Asked): Found {
     return { answers: [...answers, ...own], flags };
   }
   return { answers };
+}
+
+function isSigned(name: string, { signed = [] }: DnsPeerOptions): boolean {
+  return signed.some((zone) => name === zone || name.endsWith(`.${zone}`));
 }
 
 function ownRecords(question: Question, name: string, records: DnsRecords, ttl: number): Answer[] {
@@ -289,6 +317,10 @@ function ownRecords(question: Question, name: string, records: DnsRecords, ttl: 
       });
     case "TXT":
       return (records.TXT ?? []).map((data) => ({ type: "TXT", name, ttl, data }));
+    case "TLSA":
+      return (records.TLSA ?? []).map((text) => tlsa(text, name, ttl));
+    case "SOA":
+      return records.SOA === undefined ? [] : soa(name, {});
     case "CNAME":
       return records.CNAME === undefined ? [] : [{ type: "CNAME", name, ttl, data: records.CNAME }];
     default:
@@ -296,10 +328,20 @@ function ownRecords(question: Question, name: string, records: DnsRecords, ttl: 
   }
 }
 
+function tlsa(text: string, name: string, ttl: number): Answer {
+  const fields = text.split(" ");
+  const [usage, selector, matchingType] = fields.map(Number);
+  const data = Buffer.from(fields.at(-1) ?? "", "hex");
+  // dns-packet encodes the numbers of types it is told, but has no types for them.
+  if (fields[0] === "\\#") return { type: "UNKNOWN_52", name, ttl, data } as unknown as Answer;
+  const bytes = { usage: usage ?? 0, selector: selector ?? 0, matchingType: matchingType ?? 0, certificate: data };
+  return { type: "TLSA", name, ttl, data: bytes };
+}
+
 function soa(name: string, options: DnsPeerOptions): Answer[] {
   if (options.negativeTtl === null) return [];
   const minimum = options.negativeTtl ?? 60;
-  const zone = name.split(".").slice(-2).join(".");
+  const zone = name === "." ? name : name.split(".").slice(-2).join(".");
   const data = {
     mname: "ns.example",
     rname: "hostmaster.example",

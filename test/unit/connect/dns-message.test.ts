@@ -23,6 +23,7 @@ describe("an answer", () => {
     const message = decodeAnswer(response({}), query);
     expect(message && readAnswer(message, NAME, "MX")).toEqual({
       kind: "found",
+      canonical: NAME,
       ttlSeconds: 60,
       records: [{ preference: 10, exchange: "mx.acme.example" }],
     });
@@ -60,7 +61,7 @@ describe("an answer", () => {
       { type: "MX", name: "evil.example", data: { preference: 1, exchange: "mx.evil.example" } },
     ] as const;
     const message = decodeAnswer(response({ answers: [...answers] }), query);
-    expect(message && readAnswer(message, NAME, "MX")).toEqual({ kind: "none", exists: true });
+    expect(message && readAnswer(message, NAME, "MX")).toEqual({ kind: "none", exists: true, canonical: NAME });
   });
 });
 
