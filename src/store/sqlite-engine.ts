@@ -5,6 +5,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { migrate, SCHEMA_VERSION, schemaOf } from "./migrations/migrate.ts";
 import type { Answer, Call, CallFailure, CallKind, EngineOpened, EngineStart } from "./sqlite-protocol.ts";
+import { type Policies, preparePolicies } from "./sqlite-policies.ts";
 import { prepareReads, type Reads } from "./sqlite-reads.ts";
 import { prepareWrites, type Writes } from "./sqlite-writes.ts";
 
@@ -63,24 +64,36 @@ function ready(database: DatabaseSync, start: EngineStart): Engine {
   migrate(database, start.keyId);
   const writes = prepareWrites(database);
   const reads = prepareReads(database);
+  const policies = preparePolicies(database);
   transaction(database, () => writes.settle(start));
   const filed = reads.filed();
-  return { opened: { kind: "open", filed }, run: (calls) => runBatch({ database, writes, reads }, calls) };
+  return { opened: { kind: "open", filed }, run: (calls) => runBatch({ database, writes, reads, policies }, calls) };
 }
 
 interface Parts {
   readonly database: DatabaseSync;
   readonly writes: Writes;
   readonly reads: Reads;
+  readonly policies: Policies;
 }
 
-const WRITES: ReadonlySet<CallKind> = new Set(["enqueue", "complete", "park", "claim", "retry", "remove"]);
+const WRITES: ReadonlySet<CallKind> = new Set([
+  "enqueue",
+  "complete",
+  "park",
+  "claim",
+  "retry",
+  "remove",
+  "putPolicy",
+  "usedPolicy",
+  "duePolicies",
+]);
 
 function runBatch(parts: Parts, calls: readonly Call[]): { answers: Answer[]; fatal: boolean } {
   const answers = new Map<number, Answer>();
   const writing = calls.filter(({ kind }) => WRITES.has(kind));
   let broken = attempt(answers, writing, () =>
-    transaction(parts.database, () => writing.map((call) => write(parts.writes, call))),
+    transaction(parts.database, () => writing.map((call) => write(parts, call))),
   );
   for (const call of calls) {
     if (WRITES.has(call.kind)) continue;
@@ -122,7 +135,7 @@ function transaction<T>(database: DatabaseSync, run: () => T): T {
   }
 }
 
-function write(writes: Writes, call: Call): unknown {
+function write({ writes, policies }: Parts, call: Call): unknown {
   switch (call.kind) {
     case "enqueue":
       return writes.enqueue(call.input);
@@ -136,12 +149,18 @@ function write(writes: Writes, call: Call): unknown {
       return writes.retry(call.input);
     case "remove":
       return writes.remove(call.input);
+    case "putPolicy":
+      return policies.put(call.input);
+    case "usedPolicy":
+      return policies.used(call.input);
+    case "duePolicies":
+      return policies.claimDue(call.input);
     default:
       throw new TypeError(`${call.kind} does not write`);
   }
 }
 
-function read({ database, reads }: Parts, call: Call): unknown {
+function read({ database, reads, policies }: Parts, call: Call): unknown {
   switch (call.kind) {
     case "dueDomains":
       return reads.dueDomains(call.input);
@@ -153,6 +172,8 @@ function read({ database, reads }: Parts, call: Call): unknown {
       return reads.body(call.input);
     case "list":
       return reads.list(call.input);
+    case "policy":
+      return policies.get(call.input);
     case "stats":
       return reads.stats();
     case "maintain":

@@ -2,6 +2,7 @@
  * What the queue and its database thread say to each other. Everything secret is sealed before it gets here:
  * the thread never sees a key, an address or a byte of a message in clear.
  */
+import type { KeptStsPolicy } from "../mail/sts-policy.ts";
 import type { DeliveryState, QueueStats, RecipientEnd } from "./queue.ts";
 import type { StoreStartProblem } from "./start-error.ts";
 
@@ -114,6 +115,23 @@ export interface Calls {
   readonly stats: { readonly in: null; readonly out: QueueStats };
   /** Empties the log; `shrink` gives free pages back to the disk. False: somebody reads, try again. */
   readonly maintain: { readonly in: { readonly shrink: boolean }; readonly out: boolean };
+  readonly policy: {
+    readonly in: { readonly domain: string; readonly now: number };
+    readonly out: KeptStsPolicy | null;
+  };
+  /** `most`: rows kept at most. */
+  readonly putPolicy: { readonly in: { readonly policy: KeptStsPolicy; readonly most: number }; readonly out: null };
+  readonly usedPolicy: { readonly in: { readonly domain: string; readonly now: number }; readonly out: null };
+  /** `again`: bounds of the time after which a policy that was handed out is due anew. */
+  readonly duePolicies: {
+    readonly in: {
+      readonly now: number;
+      readonly usedSince: number;
+      readonly limit: number;
+      readonly again: { readonly leastMs: number; readonly mostMs: number };
+    };
+    readonly out: readonly KeptStsPolicy[];
+  };
   readonly close: { readonly in: null; readonly out: null };
 }
 

@@ -3,6 +3,7 @@
  * A body file is durable before its row, and is removed only after the row's delete has been committed.
  */
 import { join } from "node:path";
+import type { StsPolicyCache } from "../mail/sts-policy.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import { readBody } from "./body-reader.ts";
@@ -12,6 +13,7 @@ import { createIntake, type Intake } from "./intake.ts";
 import { type FinishedMessage, type QueueFilter, type QueueStore, StoreError } from "./queue.ts";
 import { createMessageKey, type MessageKey, type QueueKey, sealDetail, unseal } from "./seal.ts";
 import { checkMessageId, openKeyRow, toDelivery, toFilterRow, toFinished, toQueueItem } from "./sealed-rows.ts";
+import { createPolicyCache } from "./policy-cache.ts";
 import { createSpool } from "./spool.ts";
 import type { Link } from "./sqlite-link.ts";
 import type { DeliveryRow, GoneRow, MessageRow } from "./sqlite-protocol.ts";
@@ -26,6 +28,11 @@ export interface SqliteQueueDeps {
   /** Told of a delivery that was parked because its facts fail authentication. */
   readonly onDamaged?: (found: { readonly messageId: string; readonly deliveryId: string }) => void;
   readonly disk?: Disk;
+}
+
+/** The queue, and what else lies in its database. */
+export interface EmbeddedStore extends QueueStore {
+  readonly policies: StsPolicyCache;
 }
 
 /** A lease of this process, and what seals the detail of its attempt. */
@@ -45,7 +52,7 @@ interface Parts {
 }
 
 /** Rejects with StoreStartError; the store is then as it was. The caller holds the instance lock. */
-export async function createSqliteQueue(deps: SqliteQueueDeps): Promise<QueueStore> {
+export async function createSqliteQueue(deps: SqliteQueueDeps): Promise<EmbeddedStore> {
   const disk = deps.disk ?? nodeDisk;
   const { settings, clock } = deps;
   const leases: Leases = new Map();
@@ -62,7 +69,7 @@ function assemble(base: {
   leases: Leases;
   space: FreeSpace;
   opened: OpenedStore;
-}): QueueStore {
+}): EmbeddedStore {
   const { deps, disk, leases, space, opened } = base;
   const { link, key, bodies } = opened;
   const maintain = (shrink: boolean): Promise<boolean> => link.call("maintain", { shrink });
@@ -97,6 +104,7 @@ function assemble(base: {
       }),
     ...contentOf(parts),
     ...listOf(parts),
+    policies: createPolicyCache(link, operations.run),
     stats: () => link.call("stats", null),
     usable: () => link.up() && care.healthy() && space.enough(),
     close: async () => {

@@ -4,14 +4,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { systemRandom } from "../../src/runtime/random.ts";
-import type { QueueStore } from "../../src/store/queue.ts";
 import type { StoreSettings } from "../../src/store/settings.ts";
-import { createSqliteQueue, type SqliteQueueDeps } from "../../src/store/sqlite-queue.ts";
+import { createSqliteQueue, type EmbeddedStore, type SqliteQueueDeps } from "../../src/store/sqlite-queue.ts";
 
 export interface SqliteStore {
   readonly folder: string;
   readonly settings: StoreSettings;
-  readonly open: (more?: Partial<SqliteQueueDeps>) => Promise<QueueStore>;
+  readonly open: (more?: Partial<SqliteQueueDeps>) => Promise<EmbeddedStore>;
   readonly destroy: () => Promise<void>;
 }
 

@@ -3,6 +3,7 @@ import { chmod, copyFile, mkdir, readFile, rm, stat, symlink, writeFile } from "
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { SCHEMA_VERSION } from "../../src/store/migrations/migrate.ts";
 import type { StoreSettings } from "../../src/store/settings.ts";
 import { StoreStartError } from "../../src/store/start-error.ts";
 import { bodyOf, put } from "../contract/messages.ts";
@@ -159,7 +160,10 @@ describe("the queue key", () => {
 describe("a store that this program cannot open", () => {
   it("because a newer one wrote it, is left as it is", async () => {
     await filled();
-    await writeFile(join(dataDir, "queue.id"), JSON.stringify({ schema: 2, keyId: await keyIdOf() }).concat("\n"));
+    await writeFile(
+      join(dataDir, "queue.id"),
+      JSON.stringify({ schema: SCHEMA_VERSION + 1, keyId: await keyIdOf() }).concat("\n"),
+    );
     const before = snapshot(dataDir);
     expect((await refusal()).kind).toBe("newer-schema");
     expect(snapshot(dataDir)).toEqual(before);
@@ -169,7 +173,7 @@ describe("a store that this program cannot open", () => {
     await filled();
     await rm(join(dataDir, "queue.id"));
     const database = new DatabaseSync(join(dataDir, "queue.db"));
-    database.exec("PRAGMA user_version = 2");
+    database.exec(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`);
     database.close();
     expect((await refusal()).kind).toBe("newer-schema");
   });

@@ -1,9 +1,10 @@
 /** Brings a database to this program's schema, whole or not at all; one of a newer program is refused before this. */
 import type { DatabaseSync } from "node:sqlite";
 import { queueSchema } from "./0001-queue.ts";
+import { stsPolicySchema } from "./0002-sts-policy.ts";
 
 /** In order; the n-th leads to schema n. Only ever appended to. */
-const STEPS: readonly string[] = [queueSchema];
+const STEPS: readonly string[] = [queueSchema, stsPolicySchema];
 
 export const SCHEMA_VERSION: number = STEPS.length;
 
