@@ -11,6 +11,7 @@ import { type Chosen, type Filters, queueList, queueRemove, queueRetry, queueSho
 import { reload } from "./reload.ts";
 import { start } from "./start.ts";
 import { tlsProfiles } from "./tls-profiles.ts";
+import { tlsa, type TlsaOptions } from "./tlsa.ts";
 import { usersAdd } from "./users.ts";
 
 /** `args` are those after the program's name. Resolves with the exit code; rejects only for a defect. */
@@ -140,6 +141,16 @@ function addOthers(program: Command, deps: CliDeps, running: Running): void {
     .argument("[name]", "one of them")
     .description("what each profile leaves in effect")
     .action(running<[string?]>((common, name) => tlsProfiles(deps, common, name)));
+  const records = program
+    .command("tlsa")
+    .argument("<file>", "a certificate of ours with its chain (PEM)")
+    .description("the TLSA records for it, ready to be pasted into a zone");
+  records
+    .option("--port <port>", "where we are reached", "25")
+    .option("--name <host>", "our name in the MX record; else the names in the certificate")
+    .action(
+      running<[string]>((common, file) => tlsa(deps, common, { ...records.opts<Omit<TlsaOptions, "file">>(), file })),
+    );
   const add = program
     .command("users")
     .description("who may log in")
@@ -153,7 +164,7 @@ function addOthers(program: Command, deps: CliDeps, running: Running): void {
     .action(running<[string]>((common, name) => usersAdd(deps, common, { ...add.opts<object>(), name })));
 }
 
-const LATER = ["probe", "doctor", "trace", "erase", "promote", "report", "import", "dkim", "smime", "key", "tlsa"];
+const LATER = ["probe", "doctor", "trace", "erase", "promote", "report", "import", "dkim", "smime", "key"];
 const LATER_IN_QUEUE = ["hold", "release", "bounce", "reroute", "migrate"];
 
 /** Known names that nothing stands behind yet, so that nobody takes them for a misspelling. */
