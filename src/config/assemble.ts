@@ -11,7 +11,7 @@ import { buildListeners, refuseLegacy } from "./listeners.ts";
 import { keyAt, originAt } from "./located.ts";
 import { buildPolicy } from "./build-policy.ts";
 import type { Problems } from "./problems.ts";
-import { resolvers } from "./resolvers.ts";
+import { resolversOf } from "./resolvers.ts";
 import { checkEndpoints } from "./endpoints.ts";
 import type { Gateway } from "./schema/gateway.ts";
 import type { Match } from "./schema/outbound.ts";
@@ -59,7 +59,7 @@ export async function assemble(
       limits: limitsOf(value.limits),
       listeners: await certified(listeners, checked, assembly, dataDir),
     },
-    dns: dnsOf(value, assembly),
+    dns: dnsOf(building, value, assembly),
     delivery: deliveryOf(value),
     store: storeOf(building, checked, dataDir),
     schedule: { retryMs: value.queue.retry },
@@ -90,8 +90,8 @@ function adminOf({ access }: Building, { value, tree }: Checked<Gateway>): Setti
   return { address, port, tokenFile: access.absolute(originAt(tree, ["admin", "token_file"]), file) };
 }
 
-function dnsOf({ dns }: Gateway, { deps }: Assembly): Settings["dns"] {
-  return { resolvers: dns.resolvers.length > 0 ? dns.resolvers : resolvers(deps.files), timeoutMs: dns.timeout };
+function dnsOf({ trust }: Building, { dns }: Gateway, { deps }: Assembly): Settings["dns"] {
+  return { resolvers: resolversOf(dns.resolvers, dns.trust_ad, deps.files), timeoutMs: dns.timeout, trust };
 }
 
 function storeOf({ access }: Building, { value, tree }: Checked<Gateway>, dataDir: string): Settings["store"] {

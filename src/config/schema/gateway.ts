@@ -132,7 +132,7 @@ export const gateway = mapOf({
   }).prefault({}),
   dns: mapOf({
     resolvers: oneOrMany(resolver).prefault([]),
-    trust_ad: later(word("auto", "always", "never"), "write trust_ad: auto", (value) => value !== "always").optional(),
+    trust_ad: word("auto", "always", "never").prefault("auto"),
     timeout: positiveDuration.prefault("5s"),
   }).prefault({}),
   listeners: listOf(listener).prefault([]),

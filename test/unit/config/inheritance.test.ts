@@ -343,10 +343,10 @@ describe("the rest of sealpost.yaml", () => {
       'dns: {resolvers: [127.0.0.1, "10.0.0.1:5353", "[::1]:54", "tls://9.9.9.9#dns.quad9.net"]}\n',
     );
     expect((await settings(written)).dns.resolvers).toEqual([
-      { transport: "udp", address: "127.0.0.1", port: 53 },
+      { transport: "udp", address: "127.0.0.1", port: 53, trustAd: true },
       { transport: "udp", address: "10.0.0.1", port: 5353 },
-      { transport: "udp", address: "::1", port: 54 },
-      { transport: "tls", address: "9.9.9.9", port: 853, name: "dns.quad9.net" },
+      { transport: "udp", address: "::1", port: 54, trustAd: true },
+      { transport: "tls", address: "9.9.9.9", port: 853, name: "dns.quad9.net", trustAd: true },
     ]);
   });
   it("refuses unlisted destinations when told so", async () =>

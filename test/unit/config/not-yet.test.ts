@@ -16,7 +16,6 @@ describe("what asks for a feature not there yet is refused", () => {
     ["direction inbound", inListener("direction: inbound")],
     ["direction both", inListener("direction: both")],
     ["relays", inListener("relays: [10.0.0.1]")],
-    ["trust_ad", gateway("dns: {trust_ad: always}\n")],
     ["recipients callout", own("recipients: callout")],
     ["recipients file", own("recipients: {file: list}")],
     ["recipients ldap", own('recipients: {ldap: {url: "ldaps://x", base: "dc=x"}}')],
