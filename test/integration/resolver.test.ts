@@ -406,3 +406,94 @@ describe("DNS over TLS [RFC 7858]", () => {
     });
   });
 });
+
+describe("how far an answer is vouched for", () => {
+  const zones: Record<string, DnsRecords> = {
+    "safe.signed": { A: ["192.0.2.1"] },
+    "half.signed": { CNAME: "open.example" },
+    "open.example": { A: ["192.0.2.2"] },
+    "other.example": { CNAME: "safe.signed" },
+    "twice.signed": { CNAME: "once.signed" },
+    "once.signed": { CNAME: "safe.signed" },
+  };
+  const signed = { signed: ["signed"] };
+  const believed = (peer: DnsPeer): ResolverAddress => ({ ...unbelieved(peer), trustAd: true });
+  const unbelieved = ({ address, port }: DnsPeer): ResolverAddress => ({ transport: "udp", address, port });
+
+  it.each([
+    ["in one answer", true],
+    ["one link an answer", false],
+  ])("a chain of aliases is as secure as its weakest link, %s [RFC 4035 §3.2.3]", async (_, chase) => {
+    const resolver = resolverFor([believed(await serve({ ...zones }, { ...signed, chase }))]);
+    expect(await resolver.lookup(name("safe.signed"), "A")).toMatchObject({
+      dnssec: "secure",
+      canonical: "safe.signed",
+    });
+    expect(await resolver.lookup(name("twice.signed"), "A")).toMatchObject({
+      dnssec: "secure",
+      canonical: "safe.signed",
+    });
+    expect(await resolver.lookup(name("twice.signed"), "MX")).toMatchObject({
+      kind: "none",
+      dnssec: "secure",
+      canonical: "safe.signed",
+    });
+    expect(await resolver.lookup(name("half.signed"), "A")).toMatchObject({
+      dnssec: "insecure",
+      canonical: "open.example",
+    });
+    expect(await resolver.lookup(name("other.example"), "A")).toMatchObject({
+      dnssec: "insecure",
+      canonical: "safe.signed",
+    });
+    expect(await resolver.lookup(name("half.signed"), "CNAME"), "the link itself").toMatchObject({
+      dnssec: "secure",
+      records: ["open.example"],
+    });
+  });
+
+  it("a name that does not exist is as secure as the denial [RFC 4035 §5.4]", async () => {
+    const resolver = resolverFor([believed(await serve({ ...zones }, signed))]);
+    expect(await resolver.lookup(name("no.signed"), "A")).toMatchObject({ kind: "none", dnssec: "secure" });
+    expect(await resolver.lookup(name("no.example"), "A")).toMatchObject({ kind: "none", dnssec: "insecure" });
+  });
+
+  it("the AD bit of a resolver that is not believed counts for nothing [RFC 4035 §4.9.3]", async () => {
+    const resolver = resolverFor([unbelieved(await serve({ ...zones }, signed))]);
+    expect(await resolver.lookup(name("safe.signed"), "A")).toMatchObject({ dnssec: "untrusted" });
+    expect(await resolver.lookup(name("no.signed"), "A")).toMatchObject({ dnssec: "untrusted" });
+  });
+
+  it("one that is believed is asked first", async () => {
+    const [other, trusted] = [await serve({ ...zones }), await serve({ ...zones }, signed)];
+    const resolver = resolverFor([unbelieved(other), believed(trusted)]);
+    expect(await resolver.lookup(name("safe.signed"), "A")).toMatchObject({ dnssec: "secure" });
+    expect(other.queries).toEqual([]);
+  });
+
+  it("a stand-in's answer is unknown, and not kept for long", async () => {
+    const clock = heldClock();
+    const [other, trusted] = [await serve({ ...zones }, signed), await serve({ ...zones }, signed)];
+    const resolver = resolverFor([unbelieved(other), believed(trusted)], clock);
+    trusted.faults["*"] = "servfail";
+    expect(await resolver.lookup(name("safe.signed"), "A")).toMatchObject({ kind: "found", dnssec: "unknown" });
+    delete trusted.faults["*"];
+    clock.advance(30_001);
+    expect(await resolver.lookup(name("safe.signed"), "A")).toMatchObject({ dnssec: "secure" });
+  });
+
+  it("what was learned before the resolver was believed is not used", async () => {
+    const peer = await serve({ ...zones }, signed);
+    const resolver = resolverFor([unbelieved(peer)]);
+    await resolver.lookup(name("safe.signed"), "A");
+    resolver.settings.current = { ...resolver.settings.current, resolvers: [believed(peer)] };
+    expect(await resolver.lookup(name("safe.signed"), "A")).toMatchObject({ dnssec: "secure" });
+  });
+
+  it("the strings of a TXT record are joined [RFC 8461 §3.1]", async () => {
+    const peer = await serve({ "_mta-sts.a.example": { TXT: [["v=STSv1; ", "id=20261122;"], "other"] } });
+    expect(await resolverFor([peer]).lookup(name("_mta-sts.a.example"), "TXT")).toMatchObject({
+      records: ["v=STSv1; id=20261122;", "other"],
+    });
+  });
+});

@@ -13,7 +13,8 @@ export interface DnsRecords {
   readonly AAAA?: readonly string[];
   /** `"10 mx.acme.example"`; the null MX is `"0 ."`. */
   readonly MX?: readonly string[];
-  readonly TXT?: readonly string[];
+  /** One record each; a list is a record of several strings. */
+  readonly TXT?: readonly (string | readonly string[])[];
   /** `"3 1 1 ab12…"`, or any bytes as RFC 3597 writes them: `"\\# 0302"`. */
   readonly TLSA?: readonly string[];
   readonly SOA?: true;
@@ -316,7 +317,7 @@ function ownRecords(question: Question, name: string, records: DnsRecords, ttl: 
         return { type: "MX", name, ttl, data: { preference: Number(preference), exchange } };
       });
     case "TXT":
-      return (records.TXT ?? []).map((data) => ({ type: "TXT", name, ttl, data }));
+      return (records.TXT ?? []).map((data) => ({ type: "TXT", name, ttl, data: [data].flat() }));
     case "TLSA":
       return (records.TLSA ?? []).map((text) => tlsa(text, name, ttl));
     case "SOA":
