@@ -7,7 +7,7 @@ import type { TLSSocket } from "node:tls";
 import type { Host } from "../mail/host.ts";
 import { problem, type Problem } from "../mail/outcome.ts";
 import type { PeerEvidence } from "../mail/peer-evidence.ts";
-import type { LoginResult, Session } from "../mail/session.ts";
+import type { LoginResult, OnLine, Session } from "../mail/session.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { Exchange } from "./exchange.ts";
 import { openingProblem } from "./opening-problem.ts";
@@ -21,6 +21,8 @@ import { connectTcp } from "./tcp.ts";
 export interface Opening {
   readonly use: "never" | "if-offered" | "required";
   readonly policy: TlsParameters;
+  /** Told every line of the dialogue; a session that is watched must carry no mail. */
+  readonly onLine?: OnLine;
 }
 
 export interface OpenerDeps {
@@ -50,7 +52,7 @@ export interface Connection {
 
 export async function openConnection(
   host: Host,
-  { use, policy }: Opening,
+  { use, policy, onLine }: Opening,
   deps: OpenerDeps,
 ): Promise<Connection | Problem<"deferred">> {
   const settings = deps.settings();
@@ -73,6 +75,7 @@ export async function openConnection(
     commandTimeoutMs: settings.commandTimeoutMs,
     dataTimeoutMs: settings.dataTimeoutMs,
     clock: deps.clock,
+    ...(onLine && { onLine }),
     onSecured: (secured) => {
       evidence = deps.readEvidence(secured, prepared.anchors);
     },

@@ -3,37 +3,17 @@
  * one where `rejectUnauthorized` stands. The handshake records chain errors instead of enforcing them, because verify/
  * judges; so nothing but EHLO, STARTTLS and QUIT is ever sent from here on its own. Never resumes TLS sessions.
  */
-import type { Socket } from "node:net";
 import { Readable } from "node:stream";
 import { TLSSocket } from "node:tls";
 import SMTPConnection, { type SMTPConnectionOptions } from "nodemailer/lib/smtp-connection";
 import type { PeerReply } from "../mail/outcome.ts";
-import type { Clock } from "../runtime/clock.ts";
+import type { ClientOptions } from "./client-options.ts";
 import { Exchange } from "./exchange.ts";
 import type { Break, Stage } from "./opening-problem.ts";
 import { maxSizeOf, parseEhlo, parseReply } from "./peer-reply.ts";
+import { createLineReader } from "./line-reader.ts";
 import { createReplyLimits } from "./reply-limits.ts";
-import type { PreparedContext } from "./secure-contexts.ts";
 import type { Done, Internals } from "./smtp-internals.ts";
-
-export interface ClientOptions {
-  /** Connected. */
-  readonly socket: Socket;
-  readonly host: string;
-  readonly port: number;
-  /** Our name in EHLO. */
-  readonly name: string;
-  readonly use: "never" | "if-offered" | "required";
-  readonly implicitTls: boolean;
-  readonly prepared: PreparedContext;
-  /** Absent: none is sent, as for addresses. */
-  readonly servername?: string;
-  readonly commandTimeoutMs: number;
-  readonly dataTimeoutMs: number;
-  readonly clock: Clock;
-  /** Called once, when the handshake is done and before anything is sent inside TLS. */
-  readonly onSecured: (socket: TLSSocket) => void;
-}
 
 const Base = SMTPConnection as unknown as new (options: SMTPConnectionOptions) => SMTPConnection & Internals;
 
@@ -52,6 +32,7 @@ export class SmtpClient extends Base {
   #cancelTimer: () => void = () => undefined;
   #onOpened: (broke: Break | undefined) => void = () => undefined;
   readonly #limits = createReplyLimits();
+  readonly #heard = createLineReader();
   readonly #own: ClientOptions;
 
   constructor(own: ClientOptions) {
@@ -178,8 +159,10 @@ export class SmtpClient extends Base {
   override _onData(chunk: Buffer): void {
     if (this._destroyed) return;
     const fault = this.#limits.feed(chunk);
-    if (fault !== undefined) this.#breakOff(fault);
-    else super._onData(chunk);
+    if (fault !== undefined) return this.#breakOff(fault);
+    const { onLine } = this.#own;
+    if (onLine !== undefined) for (const line of this.#heard.feed(chunk)) onLine("peer", line);
+    return super._onData(chunk);
   }
 
   override _onError(error: Error & { code?: string }, type: string, data: string | false, command: string): void {
@@ -236,6 +219,7 @@ export class SmtpClient extends Base {
     return super._upgradeConnection((error, secured) => {
       if (error === null && this._socket instanceof TLSSocket) {
         this.#stage = this.#own.implicitTls ? "greeting" : "ehlo2";
+        this.#own.onLine?.("tls", `${this._socket.getProtocol()} ${this._socket.getCipher().standardName}`);
         if (!this.#secured(this._socket)) return this.#breakOff("unreadable");
         this.#limitTime(this.#own.commandTimeoutMs);
       }
@@ -255,6 +239,7 @@ export class SmtpClient extends Base {
   }
 
   override _sendCommand(line: string, logged?: string): void {
+    this.#own.onLine?.("us", logged ?? line);
     super._sendCommand(this.#exchange?.ownCommand(line) ?? line, logged);
   }
 

@@ -26,6 +26,13 @@ export interface Session {
   readonly authenticate: (user: string, password: string) => Promise<LoginResult>;
 }
 
+/** One line of a session's dialogue; "tls": what a handshake agreed on. What peers say is untrusted. */
+export interface DialogueLine {
+  readonly from: "us" | "peer" | "tls";
+  readonly text: string;
+}
+export type OnLine = (from: DialogueLine["from"], text: string) => void;
+
 /** `refused` without a reply: the peer offers no mechanism of ours, or the session broke. */
 export type LoginResult = "accepted" | { readonly refused: string; readonly smtp?: PeerReply };
 
