@@ -189,6 +189,7 @@ describe("a TLSA look-up that fails is never a no: the host waits", () => {
     ["an answer from another port [RFC 5452 §9.1]", "wrong-port"],
     ["garbage", "garbage"],
     ["truncation, and TCP hangs up [RFC 7766 §5]", "truncated-then-hang-up"],
+    ["truncation over TCP too", "truncated-always"],
     ["a referral [RFC 2308 §2.2]", "referral"],
     ["BADVERS [RFC 6891 §6.1.3]", "bad-version"],
   ])("%s", async (_, fault) => {
@@ -304,6 +305,9 @@ describe("reference names for DANE-TA [RFC 7672 §3.2.2]", () => {
     "own.signed": at("192.0.2.5"),
     "_25._tcp.own.signed": EE,
     "also.signed": { CNAME: "own.signed" },
+    "alone.signed": { CNAME: "bare.signed" },
+    "bare.signed": at("192.0.2.6"),
+    "_25._tcp.alone.signed": EE,
     "_465._tcp.mx.acme.signed": EE,
     "_2525._tcp.mx.acme.signed": EE,
     "smart.signed": { CNAME: "mx.acme.signed" },
@@ -318,6 +322,7 @@ describe("reference names for DANE-TA [RFC 7672 §3.2.2]", () => {
     ],
     ["the domain alone, where it is its own host", { domain: "own.signed" }, usable("own.signed")],
     ["that, and the alias that led to it", { domain: "also.signed" }, usable("own.signed", "also.signed")],
+    ["the alias alone, where the records stand there", { domain: "alone.signed" }, usable("alone.signed")],
     ["the name in next_hop, at its port", { hop: host("mx.acme.signed") }, usable("mx.acme.signed")],
     [
       "that, and the alias that is written there",

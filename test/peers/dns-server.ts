@@ -26,7 +26,7 @@ export interface DnsRecords {
 }
 
 /**
- * `truncated`: over UDP TC and no records, whole over TCP. `wrong-id`, `wrong-question` and `garbage` carry the true
+ * `truncated`: over UDP TC and no records, whole over TCP; `truncated-always`: TC and no records over both. `wrong-id`, `wrong-question` and `garbage` carry the true
  * answer's bytes otherwise; so does `wrong-port`, from another socket (over UDP). `referral`: no answer, no recursion. `no-edns`: FORMERR to queries with an OPT record.
  */
 export type DnsFault =
@@ -35,6 +35,7 @@ export type DnsFault =
   | "silence"
   | "truncated"
   | "truncated-then-hang-up"
+  | "truncated-always"
   | "wrong-id"
   | "wrong-question"
   | "wrong-port"
@@ -222,6 +223,8 @@ function answerWith(asked: Asked, fault: DnsFault | undefined): Reply {
       return asked.transport === "udp"
         ? encode(asked, { flags: packet.TRUNCATED_RESPONSE })
         : encode(asked, found(asked));
+    case "truncated-always":
+      return encode(asked, { flags: packet.TRUNCATED_RESPONSE });
     case "truncated-then-hang-up":
       return asked.transport === "udp" ? encode(asked, { flags: packet.TRUNCATED_RESPONSE }) : "hang-up";
     case "wrong-id":

@@ -56,6 +56,12 @@ describe("an answer", () => {
     );
   });
 
+  it("with records of another class only says nothing of ours", () => {
+    const answers = [{ type: "MX", name: NAME, class: "CH", data: { preference: 1, exchange: "mx.example" } }] as const;
+    const message = decodeAnswer(response({ answers: [...answers] }), query);
+    expect(message && readAnswer(message, NAME, "MX")).toMatchObject({ kind: "none" });
+  });
+
   it("with records of other names only says nothing of ours", () => {
     const answers = [
       { type: "MX", name: "evil.example", data: { preference: 1, exchange: "mx.evil.example" } },
