@@ -63,8 +63,8 @@ export interface TransactionReplies {
 /** What `admit` found: which demand was met, by what. */
 export interface Verdict {
   /** Absent when nothing was demanded beyond TLS, or not even that. */
-  readonly authenticatedBy?: "pkix" | "private-ca" | "fingerprint";
-  /** The name or pin that matched. */
+  readonly authenticatedBy?: "dane-ee" | "dane-ta" | "pkix" | "private-ca" | "fingerprint";
+  /** The name, pin or TLSA record that matched. */
   readonly matched?: string;
   /** Not demanded, but the chain is valid and names the host. */
   readonly trusted: boolean;

@@ -2,6 +2,7 @@
  * What one outbound session must prove before MAIL FROM. Requirements only add up: `both` drops nothing,
  * so no source can weaken what another demands.
  */
+import type { TlsaRecord } from "./published.ts";
 
 /** Postfix's level names; `none` exists for next_hop_tls and exceptions only. */
 export type TlsLevel = "none" | "may" | "encrypt" | "authenticated" | "dane-only" | "verify" | "secure" | "fingerprint";
@@ -36,7 +37,9 @@ export type NamePattern = { readonly host: string } | { readonly below: string }
 /** One thing a session must prove; all checks of a requirement must pass. */
 export type PeerCheck =
   | { readonly by: "pkix"; readonly trustId: string; readonly names: readonly NamePattern[] }
-  | { readonly by: "fingerprint"; readonly pins: readonly Pin[] };
+  | { readonly by: "fingerprint"; readonly pins: readonly Pin[] }
+  /** Usable TLSA records, any one of which must match; `names` are for usage 2 (RFC 7672 §3). */
+  | { readonly by: "dane"; readonly records: readonly TlsaRecord[]; readonly names: readonly string[] };
 
 export type TlsRequirement =
   | { readonly level: "opportunistic" }

@@ -2,9 +2,10 @@
  * Reads once what a handshake showed; the only file that touches a TLSSocket. It judges nothing: chain errors are
  * recorded as Node tells them. Never use on a resumed session: Node then shows no certificates (and none fails all).
  */
-import { createHash, type KeyObject, X509Certificate } from "node:crypto";
+import type { X509Certificate } from "node:crypto";
 import type { DetailedPeerCertificate, TLSSocket } from "node:tls";
-import type { PeerCertificate, PeerEvidence } from "../mail/peer-evidence.ts";
+import { readCertificate, sha256 as digest } from "../mail/certificate.ts";
+import type { PeerEvidence } from "../mail/peer-evidence.ts";
 import type { TlsVersion } from "../mail/tls-requirement.ts";
 
 /** The certificates that the handshake was judged by. */
@@ -61,49 +62,6 @@ function pathMeetsAnchor(socket: TLSSocket, { sha256 }: Anchors): boolean {
   return false;
 }
 
-/** Exported for its tests: everything else here needs a socket. */
-export function readCertificate(certificate: X509Certificate): PeerCertificate {
-  const key = publicKeyOf(certificate);
-  const keyBits = key === undefined ? undefined : bitsOf(key);
-  return {
-    subject: oneLine(certificate.subject),
-    names: dnsNames(certificate.subjectAltName ?? ""),
-    issuer: oneLine(certificate.issuer),
-    notBefore: certificate.validFromDate.getTime(),
-    notAfter: certificate.validToDate.getTime(),
-    keyType: key?.asymmetricKeyType ?? "unknown",
-    ...(keyBits !== undefined && { keyBits }),
-    sha256: digest(certificate.raw),
-    spkiSha256: key === undefined ? "" : digest(key.export({ type: "spki", format: "der" })),
-    der: certificate.raw,
-  };
-}
-
-/**
- * Node writes `DNS:a.example, IP Address:192.0.2.1, DNS:"odd\u002c value"`: an entry with anything unusual in it
- * stands in quotes, so that it cannot pass for two. Those are no host names and are left out.
- */
-export function dnsNames(subjectAltName: string): string[] {
-  const entries = subjectAltName.matchAll(/([^:,"]+):("(?:[^"\\]|\\.)*"|[^,"]*)(?:, |$)/gy);
-  return [...entries].flatMap(([, type, value = ""]) => (type === "DNS" && !value.startsWith('"') ? [value] : []));
-}
-
-const CURVE_BITS: Readonly<Record<string, number>> = { prime256v1: 256, secp384r1: 384, secp521r1: 521 };
-
-function bitsOf(key: KeyObject): number | undefined {
-  const { modulusLength, namedCurve = "" } = key.asymmetricKeyDetails ?? {};
-  return modulusLength ?? CURVE_BITS[namedCurve];
-}
-
-/** Node throws for key types it does not know; such a certificate has no pin. */
-function publicKeyOf(certificate: X509Certificate): KeyObject | undefined {
-  try {
-    return certificate.publicKey;
-  } catch {
-    return undefined;
-  }
-}
-
 function groupOf(socket: TLSSocket): string | undefined {
   const info = socket.getEphemeralKeyInfo();
   return info !== null && "name" in info && typeof info.name === "string" ? info.name : undefined;
@@ -112,12 +70,4 @@ function groupOf(socket: TLSSocket): string | undefined {
 function sniOf(socket: TLSSocket): string | undefined {
   const { servername } = socket as { servername?: string | false | null };
   return typeof servername === "string" && servername !== "" ? servername : undefined;
-}
-
-function oneLine(name: string): string {
-  return name.replaceAll("\n", ", ");
-}
-
-function digest(der: Buffer): string {
-  return createHash("sha256").update(der).digest("hex");
 }

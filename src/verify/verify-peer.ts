@@ -6,6 +6,7 @@ import type { PeerEvidence } from "../mail/peer-evidence.ts";
 import type { Verdict } from "../mail/session.ts";
 import { isAtLeast, type PeerCheck, type TlsRequirement } from "../mail/tls-requirement.ts";
 import type { CheckResult, Failure, Proof } from "./check-result.ts";
+import { checkDane } from "./dane.ts";
 import { checkPins } from "./fingerprint.ts";
 import { checkPkix } from "./pkix.ts";
 
@@ -44,6 +45,8 @@ function run(check: PeerCheck, evidence: PeerEvidence, now: number): CheckResult
       return checkPkix(evidence, check, now);
     case "fingerprint":
       return checkPins(evidence.chain[0], check.pins, now);
+    case "dane":
+      return checkDane(evidence.chain, check, now);
   }
 }
 

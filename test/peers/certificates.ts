@@ -29,6 +29,12 @@ export interface Subject {
   readonly key?: string;
   /** clientAuth instead of serverAuth. */
   readonly client?: boolean;
+  /** pathLenConstraint of an authority. */
+  readonly pathLength?: number;
+  /** Of the signature on it; default sha256. */
+  readonly hash?: "sha1";
+  /** An extension more: dotted identifier and DER of its value. */
+  readonly extra?: { readonly id: string; readonly value: Buffer; readonly critical: boolean };
 }
 
 export interface Issued {
@@ -92,14 +98,14 @@ function certify(subject: Subject, by: Signer | undefined, ca: boolean): { issue
   const tbs = seq(
     explicit(0, integer(Buffer.of(2))), // v3
     integer(serial),
-    algorithm(signer.key),
+    algorithm(signer.key, subject.hash),
     signer.name,
     seq(time(subject.notBefore ?? fromToday(-1)), time(subject.notAfter ?? fromToday(30))),
     name,
     spki,
     explicit(3, seq(...extensions(subject, ca, keyId, signer.keyId))),
   );
-  const der = signed(tbs, signer.key);
+  const der = signed(tbs, signer.key, subject.hash);
   const certificate = pem("CERTIFICATE", der);
   const issued: Issued = {
     certificate,
@@ -116,14 +122,19 @@ function extensions(subject: Subject, ca: boolean, keyId: Buffer, issuerKeyId: B
   const names = (subject.names ?? []).map((entry) => der(0x82, Buffer.from(entry, "latin1")));
   const purpose = subject.client === true ? "1.3.6.1.5.5.7.3.2" : "1.3.6.1.5.5.7.3.1";
   return [
-    extension("2.5.29.19", seq(...(ca ? [der(0x01, Buffer.of(0xff))] : [])), true),
+    extension("2.5.29.19", seq(...(ca ? [der(0x01, Buffer.of(0xff))] : []), ...pathLength(subject)), true),
     // keyCertSign and cRLSign, or digitalSignature and keyEncipherment
     extension("2.5.29.15", ca ? der(0x03, Buffer.of(1, 0x06)) : der(0x03, Buffer.of(5, 0xa0)), true),
     extension("2.5.29.14", der(0x04, keyId)),
     extension("2.5.29.35", seq(der(0x80, issuerKeyId))),
     ...(ca ? [] : [extension("2.5.29.37", seq(oid(purpose)))]),
     ...(names.length > 0 ? [extension("2.5.29.17", seq(...names))] : []),
+    ...(subject.extra === undefined ? [] : [extension(subject.extra.id, subject.extra.value, subject.extra.critical)]),
   ];
+}
+
+function pathLength({ pathLength: length }: Subject): Buffer[] {
+  return length === undefined ? [] : [integer(Buffer.of(length))];
 }
 
 function revocationList(
@@ -160,11 +171,12 @@ function newKey(type: "ec" | "rsa", ca: boolean): KeyObject {
   return key;
 }
 
-function signed(tbs: Buffer, key: KeyObject): Buffer {
-  return seq(tbs, algorithm(key), der(0x03, Buffer.concat([Buffer.of(0), sign("sha256", tbs, key)])));
+function signed(tbs: Buffer, key: KeyObject, hash: "sha1" | "sha256" = "sha256"): Buffer {
+  return seq(tbs, algorithm(key, hash), der(0x03, Buffer.concat([Buffer.of(0), sign(hash, tbs, key)])));
 }
 
-function algorithm(key: KeyObject): Buffer {
+function algorithm(key: KeyObject, hash: "sha1" | "sha256" = "sha256"): Buffer {
+  if (hash === "sha1") return seq(oid("1.2.840.10045.4.1")); // ecdsa-with-SHA1
   // ecdsa-with-SHA256 has no parameters, sha256WithRSAEncryption has NULL (RFC 5758 §3.2, RFC 4055 §5)
   return key.asymmetricKeyType === "ec" ? seq(oid("1.2.840.10045.4.3.2")) : seq(oid("1.2.840.113549.1.1.11"), der(5));
 }

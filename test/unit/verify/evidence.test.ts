@@ -1,7 +1,8 @@
 import { X509Certificate } from "node:crypto";
 import type { TLSSocket } from "node:tls";
 import { describe, expect, it } from "vitest";
-import { type Anchors, dnsNames, readCertificate, readEvidence } from "../../../src/verify/evidence.ts";
+import { dnsNames, readCertificate } from "../../../src/mail/certificate.ts";
+import { type Anchors, readEvidence } from "../../../src/verify/evidence.ts";
 import { createAuthority, type Issued, selfSigned } from "../../peers/certificates.ts";
 
 const ca = createAuthority("Acme CA");

@@ -117,6 +117,14 @@ describe("pins", () => {
   });
 });
 
+it("TLSA records are judged like any check, and no valid certificate stands in for them [RFC 7672 §2.2]", () => {
+  const records = [{ usage: 3, selector: 1, matchingType: 1, data: Buffer.alloc(32) }];
+  const dane = { by: "dane", records, names: [host] } as const;
+  expect(verdict(evidence(), mandatory(dane))).toBe("certificate-not-trusted"); // the octets of this one cannot be read
+  expect(verdict(evidence(), mandatory(pkix, dane))).toBe("certificate-not-trusted");
+  expect(verdict(undefined, mandatory(dane))).toBe("starttls-not-supported");
+});
+
 describe("trusted, though not demanded", () => {
   it.each<[string, Partial<PeerEvidence>, boolean]>([
     ["valid and named after the host", {}, true],
