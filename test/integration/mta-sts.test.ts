@@ -59,9 +59,8 @@ async function open(more: Partial<MtaStsDeps> = {}, clean = true): Promise<void>
     clock: systemClock,
     random: systemRandom,
     settings: () => ({
-      resolvers: [{ transport: "udp", address: dns.address, port: dns.port }],
+      resolvers: [{ transport: "udp", address: dns.address, port: dns.port, trustAd: true }],
       timeoutMs: 500,
-      trustAd: "auto",
     }),
   });
   sts = createMtaSts({
@@ -69,7 +68,7 @@ async function open(more: Partial<MtaStsDeps> = {}, clean = true): Promise<void>
     lookupTxt: (name) => resolver.lookup(name, "TXT"),
     resolveAddresses: async (name) => {
       const { byVersion, ...rest } = await findAddresses(resolver, name, [4, 6]);
-      return { ...rest, addresses: byVersion.flat().map(String) };
+      return { ...rest, addresses: byVersion.flat() };
     },
     trust: () => [authority.certificate],
     cache: queue.policies,
@@ -309,6 +308,15 @@ describe("the addresses of the policy host", () => {
     expect(await facts()).toMatchObject({ kind: "policy" });
     expect(mute.connections()).toBe(1);
     await mute.close();
+  });
+
+  it("may be IPv6", async () => {
+    const six = await startHttpsServer(good, { address: "::1", port: web.port });
+    six.answer = httpAnswer(POLICY);
+    dns.zones[HOST] = { AAAA: ["::1"] };
+    expect(await facts()).toMatchObject({ kind: "policy" });
+    expect([six.requests.length, web.requests.length]).toEqual([1, 0]);
+    await six.close();
   });
 
   it("are tried after one with a wrong certificate, too", async () => {
