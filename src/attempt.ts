@@ -47,12 +47,13 @@ export interface Seen {
   readonly verdict?: Verdict;
 }
 
-type HostTrial =
+/** One host: its sessions until one has decided, or why none has. */
+export type HostTrial =
   | { readonly decided: ReadonlyMap<number, Outcome>; readonly seen: Seen }
   | { readonly passed: Problem<"deferred">; readonly seen: Seen };
 
 /** Addresses tried in one attempt: bounds how long a dead destination holds its slot. */
-const MOST_HOSTS = 6;
+export const MOST_HOSTS = 6;
 
 export async function attempt<V>(delivery: Delivery, outbound: OutboundPolicy, steps: Steps<V>): Promise<Trial> {
   if (!outbound.permitted) {
@@ -78,7 +79,8 @@ export async function attempt<V>(delivery: Delivery, outbound: OutboundPolicy, s
   return { outcomes: forAll(delivery, last?.problem ?? none), ...(last?.seen && { seen: last.seen }) };
 }
 
-async function tryHost<V>(delivery: Delivery, tls: TlsPolicy, host: Host, steps: Steps<V>): Promise<HostTrial> {
+/** Also what a probe runs, with steps that stop before MAIL FROM. */
+export async function tryHost<V>(delivery: Delivery, tls: TlsPolicy, host: Host, steps: Steps<V>): Promise<HostTrial> {
   const use = tlsUse(tls);
   const first = await trySession(delivery, host, { use, policy: tls, fresh: false }, steps);
   // A session kept from earlier may have died unnoticed: that says nothing of the host.
