@@ -11,7 +11,7 @@ import type { Workbench } from "./workbench.ts";
 
 const ROOT = resolve(import.meta.dirname, "../../..");
 const NODE = join(ROOT, "node_modules/.bin/node");
-const MAIN = join(ROOT, "src/main.ts");
+const MAIN = join(ROOT, "bin/sealpost.mjs");
 
 /** A plain tree as YAML has it. */
 export type Tree = { readonly [key: string]: unknown };
