@@ -12,6 +12,7 @@ import { createReceive } from "./receive.ts";
 import type { Emit } from "./report/events.ts";
 import type { Log } from "./report/log.ts";
 import type { Clock } from "./runtime/clock.ts";
+import { createMemoryRelief } from "./runtime/memory-relief.ts";
 import type { Random } from "./runtime/random.ts";
 import { changedPartners, needsRestart, type Snapshot, snapshotOf } from "./snapshot.ts";
 import { createFreshContent } from "./store/fresh-content.ts";
@@ -41,6 +42,8 @@ export interface House {
 
 /** Bodies of fresh small messages kept until their first attempt has ended. */
 const FRESH_BYTES = 64 * 1024 * 1024;
+/** Content that passes between two collections. */
+const RELIEF_BYTES = 8 * 1024 * 1024;
 
 export function furnish(deps: HouseDeps): House {
   const { clock, random, emit, queue, settings } = deps;
@@ -48,13 +51,24 @@ export function furnish(deps: HouseDeps): House {
   let bound: readonly Bound[] = [];
   const stopping = new AbortController();
   const fresh = createFreshContent(FRESH_BYTES);
+  const passed = createMemoryRelief(RELIEF_BYTES);
   const snapshot = (): Snapshot => current;
   const isOwn = ownAddresses({
     hostname: () => current.settings.hostname,
     mxPort: () => current.settings.delivery.port,
     bound: () => bound,
   });
-  const outgoing = createOutgoing({ clock, random, queue, fresh, snapshot, isOwn, emit, stopping: stopping.signal });
+  const outgoing = createOutgoing({
+    passed,
+    clock,
+    random,
+    queue,
+    fresh,
+    snapshot,
+    isOwn,
+    emit,
+    stopping: stopping.signal,
+  });
   const receive = createReceive({
     clock,
     random,
@@ -62,6 +76,7 @@ export function furnish(deps: HouseDeps): House {
     queue,
     policy: () => ({ outbound: current.decide, bounceLifetimeMs: current.settings.policy.bounceLifetimeMs }),
     dispatcher: outgoing.dispatcher,
+    passed,
     remember: fresh.remember,
     emit,
   });

@@ -32,6 +32,8 @@ export interface OutgoingDeps {
   /** What is in force now. */
   readonly snapshot: () => Snapshot;
   readonly isOwn: (address: string | undefined, port: number, name: string) => boolean;
+  /** Told of the octets of bodies as they go out. */
+  readonly passed: (bytes: number) => void;
   readonly emit: Emit;
   readonly stopping: AbortSignal;
 }
@@ -54,7 +56,7 @@ export function createOutgoing(deps: OutgoingDeps): Outgoing {
     admit: (session, requirement, deliveryId) => admit(session, requirement, deliveryId, clock.now()),
     deliver: (verified, delivery, { auth }) =>
       deliver(verified, delivery, {
-        content: () => contentOf(delivery.message, { fresh, queue }),
+        content: () => contentOf(delivery.message, deps),
         ...(auth && { auth }),
       }),
     release: pool.release,
@@ -104,12 +106,15 @@ function destinationUnder({ decide }: Snapshot, domain: string, now: number): st
 /** From memory while it is fresh, else record by record from the queue. */
 async function* contentOf(
   { id }: MessageFacts,
-  { fresh, queue }: Pick<OutgoingDeps, "fresh" | "queue">,
+  { fresh, queue, passed }: Pick<OutgoingDeps, "fresh" | "queue" | "passed">,
 ): AsyncGenerator<Buffer> {
   const kept = fresh.get(id);
   yield kept?.header ?? (await queue.header(id));
-  if (kept === undefined) yield* await queue.body(id);
-  else yield kept.body;
+  if (kept !== undefined) return yield kept.body;
+  for await (const record of await queue.body(id)) {
+    yield record as Buffer;
+    passed((record as Buffer).length);
+  }
 }
 
 export function textOf(error: unknown): string {

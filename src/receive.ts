@@ -24,6 +24,8 @@ export interface ReceiveDeps {
   /** The policy of now. */
   readonly policy: () => { readonly outbound: DecideOutbound; readonly bounceLifetimeMs: number };
   readonly dispatcher: Pick<Dispatcher, "reserve" | "arrived">;
+  /** Told of the octets of bodies as they come in. */
+  readonly passed: (bytes: number) => void;
   /** Keeps a small body in memory until its first attempts have ended. */
   readonly remember: (messageId: string, content: { header: Buffer; body: Buffer }, deliveries: number) => void;
   readonly emit: Emit;
@@ -71,6 +73,7 @@ async function spool(
       if (length > REMEMBERED_BYTES) kept = undefined;
       kept?.push(Buffer.from(chunk)); // the chunk's memory may be reused by its maker
       await spool.write(chunk);
+      deps.passed(chunk.length);
     }
     return { body: await spool.end(), kept: kept && Buffer.concat(kept) };
   } catch (error) {

@@ -58,6 +58,7 @@ function rig(given: Case) {
           : { submit: (delivery) => void submitted.push(delivery), giveBack: () => void diary.push(`back ${domain}`) },
       arrived: (domain) => void diary.push(`waits ${domain}`),
     },
+    passed: () => undefined,
     remember: (id) => void remembered.push(id),
     emit: (event) => void diary.push(event),
   });
