@@ -14,7 +14,7 @@ import type { MessageRow } from "./sqlite-protocol.ts";
 
 export interface Intake {
   readonly spools: { readonly onEnd: (body: SpooledBody) => void; readonly taken: (body: SealedBody) => boolean };
-  /** Seals, stores with `store`, and undoes when that fails or answers null. `reserved`: only above the reserve. */
+  /** Seals, stores with `store`, and undoes when that fails or answers null. `reserved`: new mail, only above the reserve. */
   readonly store: <T>(
     messages: readonly NewMessage[],
     reserved: boolean,
@@ -29,7 +29,7 @@ export interface IntakeDeps {
   readonly space: FreeSpace;
   /** A stored delivery whose lease is the caller's. */
   readonly onTaken: (deliveryId: string, key: MessageKey) => void;
-  /** Messages of which it is unknown whether they were stored; forgotten at the next opening. */
+  /** New mail, refused, of which it is unknown whether it was stored; forgotten at the next opening. */
   readonly doubt: Set<string>;
 }
 
@@ -44,10 +44,9 @@ export function createIntake(deps: IntakeDeps): Intake {
     taken.add(body);
     return found;
   };
-  const undo = async (bodies: readonly SpooledBody[], inDoubt: boolean): Promise<void> => {
+  const undo = async (bodies: readonly SpooledBody[]): Promise<void> => {
     for (const { messageId, sealed } of bodies) {
-      if (inDoubt) deps.doubt.add(messageId);
-      else if (sealed === undefined) await deps.disk.remove(join(deps.bodies, messageId)).catch(() => undefined);
+      if (sealed === undefined) await deps.disk.remove(join(deps.bodies, messageId)).catch(() => undefined);
     }
   };
   return {
@@ -59,11 +58,13 @@ export function createIntake(deps: IntakeDeps): Intake {
         if (reserved) await deps.space.demand();
         const rows = messages.map((message, index) => toMessageRow(message, at(bodies, index), deps.key));
         const result = await store(rows);
-        if (result === null) await undo(bodies, false);
+        if (result === null) await undo(bodies);
         else lease(deps, messages, bodies);
         return result;
       } catch (error) {
-        await undo(bodies, error instanceof InDoubt);
+        // Notices are there if, and only if, the endings that caused them are: to forget them would leave those untold.
+        if (!(error instanceof InDoubt)) await undo(bodies);
+        else if (reserved) for (const { messageId } of bodies) deps.doubt.add(messageId);
         throw error;
       } finally {
         written();
