@@ -88,6 +88,7 @@ export function furnish(deps: HouseDeps): House {
     receive,
     decideRecipient: (recipient) => (current.decide(recipient, clock.now()).permitted ? undefined : NOT_PERMITTED),
     usable: queue.usable,
+    full: queue.full,
     emit,
   });
   const use = (next: Snapshot): void => {

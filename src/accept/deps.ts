@@ -19,8 +19,9 @@ export interface AcceptDeps {
   readonly receive: (transaction: Transaction) => Promise<SmtpReply>;
   /** Policy at RCPT: a reply refuses this recipient. */
   readonly decideRecipient: (recipient: Mailbox) => SmtpReply | undefined | Promise<SmtpReply | undefined>;
-  /** False while the queue cannot take mail: MAIL is then answered 451. */
+  /** False while the queue cannot take mail: MAIL is then answered 451, or 452 where it is `full`. */
   readonly usable: () => boolean;
+  readonly full: () => boolean;
   readonly emit: Emit;
 }
 

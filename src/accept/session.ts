@@ -148,6 +148,7 @@ export class Session extends SessionWire {
     const view = this.view();
     const command = judgeMail(view, line);
     if (isReply(command)) return command;
+    if (deps.full()) return reply(452, "3.1", "No space to store mail now, try again later");
     if (!deps.usable()) return reply(451, "3.0", "No mail can be taken now, try again later");
     if (!admission.mayStartMessage(view.peer.address)) {
       const value = this.door.settings().limits.messagesPerMinutePerClient;

@@ -130,6 +130,8 @@ export interface QueueStore {
   readonly stats: () => Promise<QueueStats>;
   /** True while new mail can be stored: engine healthy, free disk above the reserve. */
   readonly usable: () => boolean;
+  /** True while it is free disk alone that is wanting. */
+  readonly full: () => boolean;
   readonly close: () => Promise<void>;
 }
 

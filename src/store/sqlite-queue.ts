@@ -107,6 +107,7 @@ function assemble(base: {
     policies: createPolicyCache(link, operations.run),
     stats: () => link.call("stats", null),
     usable: () => link.up() && care.healthy() && space.enough(),
+    full: () => link.up() && care.healthy() && !space.enough(),
     close: async () => {
       await operations.finish();
       care.stop();

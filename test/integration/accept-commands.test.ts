@@ -60,9 +60,12 @@ describe("MAIL", () => {
     await client.ask("MAIL FROM:<b@example.org>", 503);
   });
 
-  it("waits while the queue cannot take mail", async () => {
-    const { greeted } = await gateway(acceptSettings(), { usable: () => false });
-    expect((await (await greeted()).ask("MAIL FROM:<a@example.org>")).text).toMatch(/^451 4\.3\.0 /);
+  it.each([
+    ["cannot take mail", false, "451 4.3.0 "],
+    ["has no space", true, "452 4.3.1 "],
+  ])("waits while the queue %s", async (_, full, answer) => {
+    const { greeted } = await gateway(acceptSettings(), { usable: () => false, full: () => full });
+    expect((await (await greeted()).ask("MAIL FROM:<a@example.org>")).text.slice(0, 10)).toBe(answer);
   });
 });
 

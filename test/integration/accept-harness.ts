@@ -97,6 +97,7 @@ export async function gateway(settings: AcceptSettings, changes: Partial<AcceptD
     receive: async (transaction) => keep(transaction, kept),
     decideRecipient: () => undefined,
     usable: () => true,
+    full: () => false,
     emit: (event, fields) => void events.push({ event, fields } as Logged),
     ...changes,
   });

@@ -91,6 +91,7 @@ it("below the reserve new mail is refused without a trace, endings and their not
   free = 999_999;
   // The figure may be a second old.
   await eventually(() => !queue.usable());
+  expect(queue.full()).toBe(true);
   await expect(queue.enqueue(late)).rejects.toMatchObject({ name: "StoreError", kind: "no-space" });
   expect(await files()).toEqual([]);
   await expect(put(queue)).rejects.toMatchObject({ kind: "no-space" });
@@ -100,6 +101,7 @@ it("below the reserve new mail is refused without a trace, endings and their not
   expect((await queue.stats()).messages).toBe(1);
   free = 1e12;
   await eventually(() => queue.usable());
+  expect(queue.full()).toBe(false);
   await put(queue, { body });
   expect((await queue.stats()).messages).toBe(2);
 });
