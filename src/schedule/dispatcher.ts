@@ -5,7 +5,7 @@
 import type { Delivery } from "../mail/delivery.ts";
 import type { Reason } from "../mail/outcome.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { QueueStore } from "../store/queue.ts";
+import type { Completion, QueueStore } from "../store/queue.ts";
 
 /** What an attempt says of its destination: `closedUntil` (epoch ms) after a connection, TLS or DNS failure. */
 export interface AttemptReport {
@@ -18,7 +18,7 @@ export interface AttemptReport {
 
 export interface DispatcherDeps {
   readonly clock: Clock;
-  readonly queue: Pick<QueueStore, "dueDomains" | "claim" | "nextDue" | "complete">;
+  readonly queue: Pick<QueueStore, "dueDomains" | "claim" | "nextDue" | "complete" | "retry">;
   readonly attempt: (delivery: Delivery) => Promise<AttemptReport>;
   /** What slots and back-off are counted by, for a recipient domain, under the policy of now. */
   readonly destinationOf: (domain: string) => string;
@@ -52,6 +52,11 @@ const MOST_ATTEMPTS = 200;
 /** Claimed at once per destination and worked off one after another: one commit for several claims. */
 const CLAIM_BATCH = 20;
 const LONGEST_SLEEP_MS = 60_000;
+/** A wall clock that was set back by more is noticed; less is waited out. */
+const SET_BACK_MS = 60_000;
+/** After an attempt that ended with a defect. */
+const DEFECT_PAUSE_MS = 15 * 60_000;
+const DEFECT = { reason: "internal-error", detail: "The attempt failed inside the gateway" } as const;
 
 interface Destination {
   active: number;
@@ -65,13 +70,15 @@ const NEVER_CLOSED = { reason: "connection-failed", detail: "" } as const;
 
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const destinations = new Map<string, Destination>();
-  const running = new Set<Promise<void>>();
   let active = 0;
   let stopped = false;
   let pumping = false;
   let again = false;
   let starved = false;
   let timer: { readonly at: number; readonly cancel: () => void } | undefined;
+  let onIdle = (): void => undefined;
+  /** How far the wall clock is ahead of the monotonic one. */
+  let ahead = deps.clock.now() - deps.clock.monotonic();
 
   const destination = (domain: string): [string, Destination] => {
     const key = deps.destinationOf(domain);
@@ -97,6 +104,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     active -= 1;
     drain(key, place);
     if (starved && place.backlog.length === 0) wake();
+    if (active === 0) onIdle();
   };
   /** Starts what was claimed, as far as there are slots; a place with nothing to remember is forgotten. */
   const drain = (key: string, place: Destination): void => {
@@ -113,22 +121,22 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   /** What was claimed for a destination that has closed meanwhile waits in the queue, untried. */
   const handBack = (place: Destination): void => {
     const next = { at: place.closedUntil, ...place.closedBy };
-    for (const { id } of place.backlog.splice(0)) {
-      void deps.queue
-        .complete({ deliveryId: id, ended: [], next, counts: false, notices: [] })
-        .catch((error: unknown) => deps.onError(error));
-    }
+    for (const { id } of place.backlog.splice(0)) putBack({ deliveryId: id, next, counts: false });
+  };
+  const putBack = (how: Pick<Completion, "deliveryId" | "counts"> & Required<Pick<Completion, "next">>): void => {
+    void deps.queue.complete({ ...how, ended: [], notices: [] }).catch((error: unknown) => deps.onError(error));
   };
   const start = (key: string, place: Destination, delivery: Delivery): void => {
-    const run = deps
+    void deps
       .attempt(delivery)
       .then((report) => settle(place, report))
-      .catch(deps.onError)
-      .finally(() => {
-        running.delete(run);
-        release(key, place);
-      });
-    running.add(run);
+      .catch((error: unknown) => {
+        deps.onError(error);
+        // Nobody else would free its lease; where its ending is stored already this changes nothing.
+        const next = { at: deps.clock.now() + DEFECT_PAUSE_MS, ...DEFECT };
+        if (!stopped) putBack({ deliveryId: delivery.id, next, counts: true });
+      })
+      .finally(() => release(key, place));
   };
   const settle = (place: Destination, report: AttemptReport): void => {
     if (report.closedUntil === undefined) {
@@ -156,6 +164,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     const except = new Set<string>();
     const began = deps.clock.now();
     starved = false;
+    await heedClock();
     for (const [key, place] of destinations) drain(key, place);
     while (!stopped && active < MOST_ATTEMPTS) {
       const now = deps.clock.now();
@@ -172,6 +181,16 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       }
     }
     starved = true;
+  };
+  /** What was reckoned by a clock that has been set back since would wait as much longer: it is all due now. */
+  const heedClock = async (): Promise<void> => {
+    const now = deps.clock.now();
+    const offset = now - deps.clock.monotonic();
+    if (ahead - offset > SET_BACK_MS) {
+      for (const place of destinations.values()) place.closedUntil = 0;
+      await deps.queue.retry({}, now);
+    }
+    ahead = offset;
   };
   const claimFor = async (domain: string, now: number): Promise<void> => {
     const [, asked] = destination(domain);
@@ -229,7 +248,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     stop: async () => {
       stopped = true;
       timer?.cancel();
-      await Promise.all(running);
+      // Also for slots that are reserved: what is being stored for them is still tried.
+      if (active > 0) await new Promise<void>((resolve) => (onIdle = resolve));
     },
   };
 }

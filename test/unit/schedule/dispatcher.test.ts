@@ -12,8 +12,8 @@ interface Row {
 
 /** A queue of rows in memory, a clock that stands still, and attempts that end when the test says so. */
 function rig(rows: Row[], concurrency = 2, claimMs = 0) {
-  const clock = { now: 0, timers: [] as { at: number; run: () => void }[] };
-  const open = new Map<string, (report: AttemptReport) => void>();
+  const clock = { now: 0, ahead: 0, timers: [] as { at: number; run: () => void }[] };
+  const open = new Map<string, { resolve: (report: AttemptReport) => void; reject: (error: Error) => void }>();
   const tried: string[] = [];
   const errors: unknown[] = [];
   let busy = 0;
@@ -27,7 +27,7 @@ function rig(rows: Row[], concurrency = 2, claimMs = 0) {
   const dispatcher = createDispatcher({
     clock: {
       now: () => clock.now,
-      monotonic: () => clock.now,
+      monotonic: () => clock.now - clock.ahead,
       sleep: () => Promise.resolve(),
       after: (ms, run) => {
         const timer = { at: clock.now + ms, run };
@@ -54,11 +54,15 @@ function rig(rows: Row[], concurrency = 2, claimMs = 0) {
         row.at = next!.at;
         return answer([]);
       },
+      retry: (_, now) => {
+        for (const waiting of rows) if (!waiting.leased) waiting.at = now;
+        return answer(rows.length);
+      },
     },
     attempt: ({ id }) =>
-      new Promise((resolve) => {
+      new Promise((resolve, reject) => {
         tried.push(id);
-        open.set(id, resolve);
+        open.set(id, { resolve, reject });
       }),
     destinationOf: (domain) => domain,
     concurrencyPerDestination: () => concurrency,
@@ -75,7 +79,11 @@ function rig(rows: Row[], concurrency = 2, claimMs = 0) {
     const index = rows.findIndex((row) => row.id === id);
     if (report.nextAttemptAt === undefined) rows.splice(index, 1);
     else Object.assign(rows[index]!, { leased: false, at: report.nextAttemptAt });
-    open.get(id)!(report);
+    open.get(id)!.resolve(report);
+    await settled();
+  };
+  const fail = async (id: string) => {
+    open.get(id)!.reject(new TypeError("a defect"));
     await settled();
   };
   const advance = async (to: number) => {
@@ -86,7 +94,12 @@ function rig(rows: Row[], concurrency = 2, claimMs = 0) {
     }
     await settled();
   };
-  return { dispatcher, rows, tried, errors, settled, end, advance };
+  /** Sets the wall clock, as an administrator does. */
+  const setClock = (to: number) => {
+    clock.ahead += to - clock.now;
+    clock.now = to;
+  };
+  return { dispatcher, rows, tried, errors, settled, end, fail, advance, setClock };
 }
 
 const row = (id: string, domain = "acme.example", at = 0): Row => ({ id, domain, at, leased: false });
@@ -190,6 +203,41 @@ describe("the dispatcher", () => {
     expect(tried).toEqual(["a0"]);
     await advance(11);
     expect(tried).toEqual(["a0", "a1"]);
+  });
+  it("a delivery whose attempt ended with a defect stayed leased until the next start: it waits", async () => {
+    const { dispatcher, rows, errors, settled, fail } = rig([row("a0", "a")]);
+    dispatcher.wake();
+    await settled();
+    await fail("a0");
+    expect(errors.length).toBe(1);
+    expect(rows).toEqual([{ id: "a0", domain: "a", at: 15 * 60_000, leased: false }]);
+  });
+  it("a clock that is set back does not make mail wait for the time it showed before", async () => {
+    const year = 365 * 86_400_000;
+    const { dispatcher, tried, settled, end, setClock } = rig([row("a0", "a"), row("b0", "b")]);
+    setClock(year);
+    dispatcher.wake();
+    await settled();
+    await end("a0", { ...closed, closedUntil: year + 60_000, nextAttemptAt: year + 60_000 });
+    await end("b0", { nextAttemptAt: year + 60_000 });
+    setClock(1_000);
+    dispatcher.wake(); // as its timer does, within a minute
+    await settled();
+    expect(tried).toEqual(["a0", "b0", "a0", "b0"]);
+  });
+  it("mail stored for a reserved slot while the gateway stops is tried before it has stopped", async () => {
+    const { dispatcher, tried, settled, end, rows } = rig([]);
+    const slot = dispatcher.reserve("a");
+    let stopped = false;
+    const stop = dispatcher.stop().then(() => (stopped = true));
+    await settled();
+    expect(stopped).toBe(false);
+    rows.push({ ...row("fresh", "a"), leased: true });
+    slot?.submit({ id: "fresh", domain: "a" } as Delivery);
+    await settled();
+    expect([tried, stopped]).toEqual([["fresh"], false]);
+    await end("fresh");
+    await stop;
   });
   it("stops when the attempts in hand have ended, and starts none", async () => {
     const { dispatcher, tried, settled, end } = rig(many(5, "a"));
