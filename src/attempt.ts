@@ -2,13 +2,16 @@
  * One attempt of SPINE 2: next hops and their hosts in order, until one session has decided about the recipients.
  * Every ending is a value. Nothing is sent to a session that `admit` has not let through; unknown waits.
  */
-import { requirementOf, type Target, tlsUse } from "./decide/decide.ts";
+import type { Target } from "./decide/decide.ts";
+import { demandOf, tlsUse } from "./decide/demand.ts";
 import type { NextHop, OutboundPolicy, TlsPolicy } from "./decide/policy.ts";
+import type { Demand, Published } from "./decide/published-requirement.ts";
 import type { Delivery } from "./mail/delivery.ts";
 import type { Host } from "./mail/host.ts";
 import { type Outcome, problem, type Problem } from "./mail/outcome.ts";
 import type { Session, Verdict } from "./mail/session.ts";
 import type { TlsRequirement } from "./mail/tls-requirement.ts";
+import { type AskPublished, askingFor, type Publications } from "./published.ts";
 
 /** How a session is opened; whether it may carry mail is decided afterwards. */
 export interface Handshake {
@@ -19,7 +22,7 @@ export interface Handshake {
 }
 
 /** The effects of one attempt; `V` is a session that was admitted for this delivery. */
-export interface Steps<V> {
+export interface Steps<V> extends Publications {
   readonly resolve: (hop: NextHop, domain: string) => Promise<readonly Host[] | Problem<"deferred" | "failed">>;
   readonly connect: (host: Host, handshake: Handshake) => Promise<Session | Problem<"deferred">>;
   readonly admit: (
@@ -43,6 +46,9 @@ export interface Trial {
 
 export interface Seen {
   readonly host: Host;
+  readonly published: Published;
+  /** Absent where the host was passed over for what is published, or not known, of it. */
+  readonly demand?: Demand;
   readonly session?: Session;
   readonly verdict?: Verdict;
 }
@@ -52,6 +58,14 @@ export type HostTrial =
   | { readonly decided: ReadonlyMap<number, Outcome>; readonly seen: Seen }
   | { readonly passed: Problem<"deferred">; readonly seen: Seen };
 
+/** What stays the same from host to host. */
+interface Undertaking<V> {
+  readonly delivery: Delivery;
+  readonly tls: TlsPolicy;
+  readonly steps: Steps<V>;
+  readonly ask: AskPublished;
+}
+
 /** Addresses tried in one attempt: bounds how long a dead destination holds its slot. */
 export const MOST_HOSTS = 6;
 
@@ -60,7 +74,9 @@ export async function attempt<V>(delivery: Delivery, outbound: OutboundPolicy, s
     const refused = problem("failed", "smtp-5xx", "Mail to this destination is not permitted here");
     return { outcomes: forAll(delivery, refused) };
   }
-  let last: { problem: Problem<"deferred" | "failed">; seen?: Seen } | undefined;
+  const { tls } = outbound;
+  const undertaking = { delivery, tls, steps, ask: askingFor(delivery.domain, tls, steps) };
+  let last: Passed | undefined;
   let tried = 0;
   for (const hop of outbound.nextHop) {
     const found = await steps.resolve(hop, delivery.domain);
@@ -69,9 +85,10 @@ export async function attempt<V>(delivery: Delivery, outbound: OutboundPolicy, s
       continue;
     }
     for (const host of found) {
-      if (tried++ >= MOST_HOSTS) break;
-      const trial = await tryHost(delivery, outbound.tls, host, steps);
+      if (tried >= MOST_HOSTS) break;
+      const trial = await tryHost(undertaking, host);
       if ("decided" in trial) return { outcomes: trial.decided, seen: trial.seen };
+      if (countsAsTried(trial)) tried += 1;
       last = worse(last, { problem: trial.passed, seen: trial.seen });
     }
   }
@@ -79,35 +96,46 @@ export async function attempt<V>(delivery: Delivery, outbound: OutboundPolicy, s
   return { outcomes: forAll(delivery, last?.problem ?? none), ...(last?.seen && { seen: last.seen }) };
 }
 
+/** Of a host that the policy of the domain does not name, nobody was asked anything. */
+export function countsAsTried(trial: HostTrial): boolean {
+  return "decided" in trial || trial.passed.reason !== "mx-not-in-policy";
+}
+
 /** Also what a probe runs, with steps that stop before MAIL FROM. */
-export async function tryHost<V>(delivery: Delivery, tls: TlsPolicy, host: Host, steps: Steps<V>): Promise<HostTrial> {
-  const use = tlsUse(tls);
-  const first = await trySession(delivery, host, { use, policy: tls, fresh: false }, steps);
+export async function tryHost<V>(undertaking: Undertaking<V>, host: Host): Promise<HostTrial> {
+  const { delivery, tls, ask } = undertaking;
+  const published = await ask(host);
+  const demand = demandOf(tls, targetOf(host, delivery), published);
+  if ("waits" in demand) return { passed: problem("deferred", demand.waits, demand.detail), seen: { host, published } };
+  const { servername } = demand;
+  const policy = servername === undefined ? tls : { ...tls, servername };
+  const use = tlsUse(tls, demand);
+  const seen = { host, published, demand };
+  const first = await trySession(undertaking, seen, { use, policy, fresh: false });
   // A session kept from earlier may have died unnoticed: that says nothing of the host.
   if ("passed" in first && first.seen.session?.reused === true)
-    return trySession(delivery, host, { use, policy: tls, fresh: true }, steps);
+    return trySession(undertaking, seen, { use, policy, fresh: true });
   if ("passed" in first && use === "if-offered" && delivery.attempts > 0 && isHandshakeFailure(first.passed)) {
-    // Level may: one failed handshake, a retry, and only then plain text (RFC 7435 §3).
-    return trySession(delivery, host, { use: "never", policy: tls, fresh: true }, steps);
+    // Level may, and nothing published: one failed handshake, a retry, and only then plain text (RFC 7435 §3).
+    return trySession(undertaking, seen, { use: "never", policy, fresh: true });
   }
   return first;
 }
 
 async function trySession<V>(
-  delivery: Delivery,
-  host: Host,
+  { delivery, steps }: Undertaking<V>,
+  known: Seen & { readonly demand: Demand },
   handshake: Handshake,
-  steps: Steps<V>,
 ): Promise<HostTrial> {
+  const { host, demand } = known;
   const session = await steps.connect(host, handshake);
-  if (isProblem(session)) return { passed: session, seen: { host } };
-  const requirement = requirementOf(handshake.policy, targetOf(host, delivery));
-  const admitted = steps.admit(session, requirement, delivery.id);
+  if (isProblem(session)) return { passed: session, seen: known };
+  const admitted = steps.admit(session, demand.requirement, delivery.id);
   if (isProblem(admitted)) {
     steps.dismiss(session);
-    return { passed: admitted, seen: { host, session } };
+    return { passed: admitted, seen: { ...known, session } };
   }
-  const seen = { host, session, verdict: admitted.verdict };
+  const seen = { ...known, session, verdict: admitted.verdict };
   const decided = await steps.deliver(admitted.verified, delivery, host).finally(() => steps.release(session));
   const broken = brokenSession(decided);
   return broken === undefined ? { decided, seen } : { passed: broken, seen };
@@ -120,6 +148,7 @@ function targetOf(host: Host, delivery: Delivery): Target {
     host: host.name,
     route,
     learnedFromMx,
+    mxSecure: host.dnssec?.mx === "secure",
     ...(recipientDomain !== undefined && { recipientDomain }),
     ...(nextHopName !== undefined && { nextHopName }),
   };
@@ -162,7 +191,7 @@ function isHandshakeFailure({ reason }: Problem<"deferred">): boolean {
 type Passed = { problem: Problem<"deferred" | "failed">; seen?: Seen };
 
 /** What is told of several hosts' problems: one that waits before one that ends, TLS before the network. */
-function worse(a: Passed | undefined, b: Passed): Passed {
+export function worse(a: Passed | undefined, b: Passed): Passed {
   if (a === undefined) return b;
   if (a.problem.kind !== b.problem.kind) return a.problem.kind === "deferred" ? a : b;
   return isNetwork(a.problem) && !isNetwork(b.problem) ? b : a;

@@ -16,14 +16,14 @@ import { createMemoryRelief } from "./runtime/memory-relief.ts";
 import type { Random } from "./runtime/random.ts";
 import { changedPartners, needsRestart, type Snapshot, snapshotOf } from "./snapshot.ts";
 import { createFreshContent } from "./store/fresh-content.ts";
-import type { QueueStore } from "./store/queue.ts";
+import type { EmbeddedStore } from "./store/sqlite-queue.ts";
 
 export interface HouseDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Pick<Log, "use" | "reopen">;
   readonly emit: Emit;
-  readonly queue: QueueStore;
+  readonly queue: EmbeddedStore;
   readonly settings: Settings;
   readonly loadConfig: (generation: number) => Promise<Loaded>;
 }
@@ -58,17 +58,8 @@ export function furnish(deps: HouseDeps): House {
     mxPort: () => current.settings.delivery.port,
     bound: () => bound,
   });
-  const outgoing = createOutgoing({
-    passed,
-    clock,
-    random,
-    queue,
-    fresh,
-    snapshot,
-    isOwn,
-    emit,
-    stopping: stopping.signal,
-  });
+  const shared = { clock, random, queue, policies: queue.policies, fresh, snapshot, isOwn, emit };
+  const outgoing = createOutgoing({ ...shared, passed, stopping: stopping.signal });
   const receive = createReceive({
     clock,
     random,
@@ -103,6 +94,7 @@ export function furnish(deps: HouseDeps): House {
       const places = await listeners.listen();
       bound = places;
       exceptions.look();
+      outgoing.start();
       return places;
     },
     close: async (graceMs) => {
@@ -111,7 +103,7 @@ export function furnish(deps: HouseDeps): House {
       cancel();
       exceptions.stop();
       stopping.abort();
-      outgoing.close();
+      await outgoing.close();
     },
   };
 }

@@ -3,14 +3,18 @@
  * so that a reload reaches what is already queued.
  */
 import type { Steps } from "./attempt.ts";
+import { findAddresses } from "./connect/addresses.ts";
+import { createMtaSts, type MtaSts } from "./connect/mta-sts.ts";
 import { createHostFinder } from "./connect/mx.ts";
-import { createResolver } from "./connect/resolver.ts";
+import { createResolver, type Resolver } from "./connect/resolver.ts";
 import { createSecureContexts } from "./connect/secure-contexts.ts";
 import { createSessionPool, type SessionPool } from "./connect/session-pool.ts";
+import { createDaneFinder } from "./connect/tlsa.ts";
 import { destinationOf } from "./decide/decide.ts";
 import { deliver } from "./deliver/transaction.ts";
 import type { MessageFacts } from "./mail/delivery.ts";
 import { parseMailDomain } from "./mail/mailbox.ts";
+import type { StsPolicyCache } from "./mail/sts-policy.ts";
 import { createNotices } from "./notices.ts";
 import { createRelay } from "./relay.ts";
 import { deliveryEvents } from "./report/delivery-event.ts";
@@ -19,6 +23,7 @@ import type { Clock } from "./runtime/clock.ts";
 import type { Random } from "./runtime/random.ts";
 import { createDispatcher, type Dispatcher } from "./schedule/dispatcher.ts";
 import type { Snapshot } from "./snapshot.ts";
+import { createStsAlarms } from "./sts-alarms.ts";
 import type { FreshContent } from "./store/fresh-content.ts";
 import type { QueueStore } from "./store/queue.ts";
 import { readEvidence } from "./verify/evidence.ts";
@@ -28,6 +33,8 @@ export interface OutgoingDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly queue: QueueStore;
+  /** Where MTA-STS policies are kept. */
+  readonly policies: StsPolicyCache;
   readonly fresh: FreshContent;
   /** What is in force now. */
   readonly snapshot: () => Snapshot;
@@ -41,7 +48,10 @@ export interface OutgoingDeps {
 export interface Outgoing {
   readonly dispatcher: Dispatcher;
   readonly pool: SessionPool;
-  readonly close: () => void;
+  /** Begins to keep MTA-STS policies fresh. */
+  readonly start: () => void;
+  /** Before the store closes. */
+  readonly close: () => Promise<void>;
 }
 
 export function createOutgoing(deps: OutgoingDeps): Outgoing {
@@ -50,7 +60,11 @@ export function createOutgoing(deps: OutgoingDeps): Outgoing {
   const deliverySettings = () => snapshot().settings.delivery;
   const contexts = createSecureContexts();
   const pool = createSessionPool({ clock, settings: deliverySettings, contexts, readEvidence, stopping });
+  const mtaSts = mtaStsOf(deps, resolver);
+  const stsAlarms = createStsAlarms({ clock, emit });
   const steps: Steps<VerifiedSession> = {
+    dane: createDaneFinder({ resolver }),
+    mtaSts: mtaSts.facts,
     resolve: createHostFinder({ resolver, random, settings: deliverySettings, isOwn: deps.isOwn }),
     connect: pool.connect,
     admit: (session, requirement, deliveryId) => admit(session, requirement, deliveryId, clock.now()),
@@ -70,6 +84,7 @@ export function createOutgoing(deps: OutgoingDeps): Outgoing {
     policy: () => ({ outbound: snapshot().decide, schedule: snapshot().settings.schedule }),
     notices: createNotices({ clock, random, queue, snapshot }),
     reportAttempt: (attempted) => {
+      stsAlarms.look(attempted);
       const at = { now: clock.now(), generation: snapshot().settings.policy.generation };
       for (const fields of deliveryEvents(attempted, at)) emit("delivery", fields);
     },
@@ -92,7 +107,28 @@ export function createOutgoing(deps: OutgoingDeps): Outgoing {
     concurrencyPerDestination: () => snapshot().settings.concurrencyPerDestination,
     onError: (error) => emit("error", { kind: "dispatch", detail: textOf(error) }),
   });
-  return { dispatcher, pool, close: resolver.close };
+  const close = async (): Promise<void> => {
+    await mtaSts.close();
+    resolver.close();
+  };
+  return { dispatcher, pool, start: mtaSts.start, close };
+}
+
+function mtaStsOf({ clock, policies, snapshot, emit }: OutgoingDeps, resolver: Resolver): MtaSts {
+  return createMtaSts({
+    clock,
+    cache: policies,
+    lookupTxt: (name) => resolver.lookup(name, "TXT"),
+    resolveAddresses: async (host) => {
+      const { byVersion, failure } = await findAddresses(resolver, host, snapshot().settings.delivery.ipVersions);
+      return { addresses: byVersion.flat(), ...(failure !== undefined && { failure }) };
+    },
+    trust: () => snapshot().settings.dns.trust?.ca ?? "system",
+    onTrouble: ({ cachedUntil, ...trouble }) => {
+      const until = cachedUntil === undefined ? undefined : new Date(cachedUntil).toISOString();
+      emit("mta-sts.failed", { ...trouble, cachedUntil: until });
+    },
+  });
 }
 
 /** Slots are counted by where the mail for a domain goes; an address with a partner of its own counts with its domain. */

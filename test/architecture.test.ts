@@ -40,7 +40,8 @@ function isTypeAllowed(from: string, to: string): boolean {
   if (room === "") return true;
   if (to === "report/events.ts") return EFFECTFUL.includes(room);
   if (room === "config") return /^[a-z]+\/settings\.ts$/.test(to) || to === "schedule/retry-schedule.ts";
-  if (room === "report") return to === "decide/policy.ts"; // a log line says what was demanded, and of whom
+  // A log line says what was demanded, and of whom.
+  if (room === "report") return to === "decide/policy.ts" || to === "decide/published-requirement.ts";
   return room === "admin" && to === "schedule/dispatcher.ts"; // queue actions wake the dispatcher
 }
 

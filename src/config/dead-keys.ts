@@ -40,7 +40,7 @@ export function reportDeadKeys(written: Located | undefined, level: TlsLevel, pr
   for (const [name, { key }] of written.entries) {
     const levels = Object.hasOwn(EFFECTIVE, name) ? EFFECTIVE[name] : undefined;
     if (levels !== undefined && !levels.includes(level)) {
-      const others = levels === ENCRYPTED ? "a level with TLS" : `level: ${levels.filter(isThere).join(" or ")}`;
+      const others = levels === ENCRYPTED ? "a level with TLS" : `level: ${levels.join(" or ")}`;
       problems.add(key, `${name} has no effect at level ${level}`, `remove it, or write ${others}`);
       alive = false;
     } else if ((name === "min_version" || name === "ciphers") && written.entries.has("profile")) {
@@ -49,8 +49,4 @@ export function reportDeadKeys(written: Located | undefined, level: TlsLevel, pr
     }
   }
   return alive;
-}
-
-function isThere(level: TlsLevel): boolean {
-  return level !== "authenticated" && level !== "dane-only";
 }

@@ -12,6 +12,8 @@ import { type Hops, outbound as outboundSchema } from "./schema/outbound.ts";
 import { buildTlsPolicy } from "./tls-policy.ts";
 
 export const DEFAULT_LEVEL: TlsLevel = "encrypt";
+/** Levels that need a name. */
+const NAMED: readonly TlsLevel[] = ["verify", "secure", "authenticated"];
 const AUTHENTICATED: readonly TlsLevel[] = ["verify", "secure", "fingerprint", "authenticated", "dane-only"];
 
 /** A layer's `outbound` over those beneath it. A nearer `profile` states all of version and suites. */
@@ -57,7 +59,13 @@ export function buildOutbound(building: Building, request: OutboundRequest): Out
   const level = tls.level ?? DEFAULT_LEVEL;
   const own = request.layers.at(-1);
   if (!reportDeadKeys(own && partAt(own, ["tls"]), level, building.problems)) return undefined;
-  const place = { tree, path: ["tls"], weakMay: source === "exception", level: DEFAULT_LEVEL };
+  const place = {
+    tree,
+    path: ["tls"],
+    weakMay: source === "exception",
+    level: DEFAULT_LEVEL,
+    published: "honour",
+  } as const;
   const policy = buildTlsPolicy(building, tls, place);
   const nextHop = hops === undefined ? [{ kind: "mx" as const }] : buildNextHop(building, hops, tree, ["next_hop"]);
   checkHops(building, { tree, nextHop, hopPath: ["next_hop"], tlsPath: ["tls"], own }, policy);
@@ -140,9 +148,15 @@ export function checkHops({ problems }: Building, place: HopPlace, tls: Outbound
       problems.add(hopAt(index), `auth at level ${level} would hand the password to anybody`, remedy);
     } else if (hop.implicitTls && level === "none") {
       problems.add(hopAt(index), "implicit_tls at level none, which tries no TLS", "remove one of them");
-    } else if (isIP(hop.host) !== 0 && (level === "verify" || level === "secure") && !named) {
+    } else if (isIP(hop.host) !== 0 && NAMED.includes(level) && !named) {
       const remedy = "write match: [name.in.its.certificate]";
       problems.add(hopAt(index), `at level ${level} an address needs a name to match`, remedy);
+    } else if (isIP(hop.host) !== 0 && level === "dane-only") {
+      problems.add(
+        hopAt(index),
+        "an address has no TLSA records, which level dane-only demands",
+        "write its host name",
+      );
     }
   }
   const onlyMx = match.length > 0 && match.every((entry) => entry === "hostname");

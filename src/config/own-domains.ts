@@ -41,7 +41,9 @@ function buildRoute(building: Building, entry: OwnDomainEntry, tree: Located, pa
   const level: TlsLevel = nextHop.every(staysHere) ? "may" : "encrypt";
   const tls = entry.next_hop_tls ?? {};
   if (!reportDeadKeys(partAt(tree, tlsPath), tls.level ?? level, problems)) return undefined;
-  const policy = buildTlsPolicy(building, tls, { tree, path: tlsPath, weakMay: false, level });
+  // A route of our own says by its level what it must prove; only `authenticated` looks for what is published.
+  const published = tls.level === "authenticated" ? "honour" : "ignore";
+  const policy = buildTlsPolicy(building, tls, { tree, path: tlsPath, weakMay: false, level, published });
   checkHops(building, { tree, nextHop, hopPath, tlsPath }, policy);
   return {
     partner: null,

@@ -1,5 +1,6 @@
 /** Partner files to partner policies: inheritance, what may not be weaker than the default, and exceptions. */
 import { basename } from "node:path";
+import { honoured } from "../decide/demand.ts";
 import type { Origin, OutboundPolicy, PartnerPolicy } from "../decide/policy.ts";
 import { isAtLeast, type TlsLevel } from "../mail/tls-requirement.ts";
 import type { Building } from "./building.ts";
@@ -84,22 +85,32 @@ function rank(level: TlsLevel): number {
 function refuseWeaker(
   { building }: PartnerContext,
   own: Located | undefined,
-  partner: OutboundPolicy,
-  standard: OutboundPolicy,
+  { tls }: OutboundPolicy,
+  { tls: standard }: OutboundPolicy,
 ): void {
-  const { level, minVersion } = partner.tls;
-  const written = (key: string) => own && keyAt(own, ["tls", key]);
-  if (rank(level) < rank(standard.tls.level)) {
+  const written = (...keys: string[]) =>
+    own && keys.map((key) => keyAt(own, ["tls", key])).find((at) => at !== undefined);
+  const refuse = (at: Origin | undefined, is: string, than: string): void => {
+    if (at !== undefined) report(building, at, `${is} is weaker than the default ${than}`, is);
+  };
+  if (rank(tls.level) < rank(standard.level)) {
     const at = written("level");
     if (at !== undefined)
-      report(building, at, `level ${level} is weaker than the default ${standard.tls.level}`, `level: ${level}`);
+      report(building, at, `level ${tls.level} is weaker than the default ${standard.level}`, `level: ${tls.level}`);
     return;
   }
-  const at = written("min_version") ?? written("profile");
-  if (at === undefined || isAtLeast(minVersion, standard.tls.minVersion)) return;
-  const message = `${minVersion} is weaker than the default ${standard.tls.minVersion}`;
-  report(building, at, message, `min_version: ${minVersion}`);
+  const at = written("min_version", "profile");
+  if (at !== undefined && !isAtLeast(tls.minVersion, standard.minVersion)) {
+    const message = `${tls.minVersion} is weaker than the default ${standard.minVersion}`;
+    report(building, at, message, `min_version: ${tls.minVersion}`);
+  }
+  const asked = honoured(standard);
+  if (asked.dane && tls.dane === "ignore") refuse(written("dane"), "dane: ignore", standard.dane);
+  if (asked.mtaSts && STS_RANK.indexOf(tls.mtaSts) < STS_RANK.indexOf(standard.mtaSts))
+    refuse(written("mta_sts"), `mta_sts: ${tls.mtaSts}`, standard.mtaSts);
 }
+
+const STS_RANK = ["ignore", "honour", "require"];
 
 function report(
   { problems, now }: { problems: Problems; now: number },

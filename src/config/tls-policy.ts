@@ -20,6 +20,8 @@ export interface TlsPlace {
   readonly weakMay: boolean;
   /** Where none is written. */
   readonly level: TlsLevel;
+  /** What `dane` and `mta_sts` are where they are not written. */
+  readonly published: "honour" | "ignore";
 }
 
 export function buildTlsPolicy(building: Building, tls: OutboundTls, place: TlsPlace): TlsPolicy {
@@ -43,6 +45,8 @@ export function buildTlsPolicy(building: Building, tls: OutboundTls, place: TlsP
     profile,
     ...(client !== undefined && { clientCertificate: { certificate: client.certificate, key: client.key } }),
     ...(tls.servername !== undefined && { servername: tls.servername }),
+    dane: tls.dane ?? place.published,
+    mtaSts: tls.mta_sts ?? place.published,
   };
 }
 

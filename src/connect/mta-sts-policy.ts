@@ -1,5 +1,5 @@
 /**
- * Reads an MTA-STS policy (RFC 8461 §3.2), exactly by its grammar, and tells whether an MX host is in one (§4.1).
+ * Reads an MTA-STS policy (RFC 8461 §3.2), exactly by its grammar.
  * Pure; its time grows with the length of what it reads, whatever stands in it.
  */
 import type { StsMode, StsPolicy } from "../mail/sts-policy.ts";
@@ -88,13 +88,4 @@ const LABEL = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 
 function invalid(detail: string): ReadPolicy {
   return { ok: false, detail };
-}
-
-/** `host`: A-labels. RFC 8461 §4.1: `*.` stands for exactly one label, the leftmost. */
-export function mxMatches(pattern: string, host: string): boolean {
-  const name = (host.endsWith(".") ? host.slice(0, -1) : host).toLowerCase();
-  const wanted = pattern.toLowerCase();
-  if (!wanted.startsWith("*.")) return name === wanted && name !== "";
-  const dot = name.indexOf(".");
-  return dot > 0 && name.slice(dot + 1) === wanted.slice(2);
 }

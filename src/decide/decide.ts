@@ -58,21 +58,17 @@ export interface Target {
   /** The name connected to: from MX, or from next_hop. */
   readonly host: string;
   readonly route: "mx" | "next-hop";
-  /** `host` was learned from an MX look-up, which is not authenticated here. */
+  /** `host` was learned from an MX look-up. */
   readonly learnedFromMx: boolean;
+  /** The answer to it was vouched for by DNSSEC. */
+  readonly mxSecure?: boolean;
   /** The name written in next_hop; absent for plain MX routing and for address literals. */
   readonly nextHopName?: string;
   /** A-label; absent for an address literal. */
   readonly recipientDomain?: string;
 }
 
-/** Whether the session uses TLS at all; `if-offered` proves nothing and may go on in clear. */
-export function tlsUse(tls: TlsPolicy): "never" | "if-offered" | "required" {
-  if (tls.level === "none") return "never";
-  return tls.level === "may" ? "if-offered" : "required";
-}
-
-/** What a session to `target` must prove before MAIL FROM. */
+/** What the level itself demands of a session to `target`; demand.ts adds what the destination publishes. */
 export function requirementOf(tls: TlsPolicy, target: Target): TlsRequirement {
   const { minVersion } = tls;
   switch (tls.level) {
@@ -88,9 +84,10 @@ export function requirementOf(tls: TlsPolicy, target: Target): TlsRequirement {
     case "secure":
       return pkix(tls, target, tls.match.length > 0 ? tls.match : ["nexthop", "dot-nexthop"]);
     case "authenticated":
+      return pkix(tls, target, tls.match.length > 0 ? tls.match : ["nexthop", "dot-nexthop", "hostname"]);
     case "dane-only":
-      // Config refuses these until published policies are read; a name nobody can carry keeps the mail waiting.
-      return { level: "mandatory", minVersion, checks: [{ by: "pkix", trustId: tls.trust.id, names: [] }] };
+      // Its records come with what is published; without any, no certificate meets this.
+      return { level: "mandatory", minVersion, checks: [{ by: "dane", records: [], names: [] }] };
   }
 }
 
@@ -102,8 +99,9 @@ function pkix(tls: TlsPolicy, target: Target, match: readonly MatchEntry[]): Tls
 function namesOf(entry: MatchEntry, tls: TlsPolicy, target: Target): NamePattern[] {
   if (typeof entry !== "string") return [entry];
   if (entry === "hostname") {
-    // At `secure` a name from an insecure MX look-up proves nothing (Postfix TLS_README, secure).
-    return tls.level === "secure" && target.learnedFromMx ? [] : [{ host: target.host }];
+    // A name from an insecure MX look-up proves nothing (Postfix TLS_README, secure).
+    const proven = tls.level === "verify" || !target.learnedFromMx || target.mxSecure === true;
+    return proven ? [{ host: target.host }] : [];
   }
   const nextHop = target.route === "next-hop" ? target.nextHopName : target.recipientDomain;
   if (nextHop === undefined) return [];

@@ -35,6 +35,10 @@ export interface TlsPolicy {
   readonly profile: TlsProfile;
   readonly clientCertificate?: KeyPair;
   readonly servername?: string;
+  /** Whether what the destination publishes is demanded, at levels that do not state the whole demand. */
+  readonly dane: "honour" | "ignore";
+  /** `require`: an announced policy that cannot be had makes mail wait. */
+  readonly mtaSts: "honour" | "ignore" | "require";
 }
 
 export interface ExceptionRecord {

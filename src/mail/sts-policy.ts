@@ -43,3 +43,12 @@ export interface StsPolicyCache {
    */
   readonly claimDue: (now: number, limit: number) => Promise<readonly KeptStsPolicy[]>;
 }
+
+/** `host`: A-labels. RFC 8461 §4.1: `*.` stands for exactly one label, the leftmost. */
+export function mxMatches(pattern: string, host: string): boolean {
+  const name = (host.endsWith(".") ? host.slice(0, -1) : host).toLowerCase();
+  const wanted = pattern.toLowerCase();
+  if (!wanted.startsWith("*.")) return name === wanted && name !== "";
+  const dot = name.indexOf(".");
+  return dot > 0 && name.slice(dot + 1) === wanted.slice(2);
+}

@@ -11,6 +11,7 @@
  * It never says more than can be shown: what the handshake did not tell counts as not fulfilled.
  */
 import type { TlsPolicy } from "../decide/policy.ts";
+import type { Demand } from "../decide/published-requirement.ts";
 import type { PeerEvidence } from "../mail/peer-evidence.ts";
 import type { Session, Verdict } from "../mail/session.ts";
 import { isAtLeast } from "../mail/tls-requirement.ts";
@@ -19,18 +20,26 @@ import type { TlsFields } from "./events.ts";
 /** What the judgement is made of; `verdict` is absent when the session was not admitted. */
 export interface Judged {
   readonly tls: TlsPolicy;
+  /** Absent when the host was passed over. */
+  readonly demand: Demand | undefined;
   readonly session: Pick<Session, "evidence"> | undefined;
   readonly verdict: Verdict | undefined;
-  /** The host's name comes from an MX look-up, which is not signed as far as we know. */
+  /** The host's name comes from an MX look-up that DNSSEC does not vouch for. */
   readonly learnedFromMx: boolean;
 }
 
-export function assuranceOf({ tls, session, verdict, learnedFromMx }: Judged): TlsFields["assurance"] {
+export function assuranceOf({ tls, demand, session, verdict, learnedFromMx }: Judged): TlsFields["assurance"] {
   const evidence = session?.evidence;
   if (evidence === undefined || verdict === undefined) return "none";
-  if (tls.level === "none" || tls.level === "may" || !isAtLeast(evidence.version, "TLSv1.2")) return "none";
-  const authenticated = verdict.authenticatedBy !== undefined && !(learnedFromMx && dependsOnMxName(tls));
-  return authenticated && isRecommended(evidence) ? "qualified" : "mandatory";
+  if (demand?.requirement.level !== "mandatory" || !isAtLeast(evidence.version, "TLSv1.2")) return "none";
+  const agreed = namesPeer(demand) || !(learnedFromMx && dependsOnMxName(tls));
+  return verdict.authenticatedBy !== undefined && agreed && isRecommended(evidence) ? "qualified" : "mandatory";
+}
+
+/** What is published names the host: by signed DNS, or by a policy whose own host is certified. */
+function namesPeer({ by, requirement }: Demand): boolean {
+  if (by.includes("mta-sts")) return true;
+  return requirement.level === "mandatory" && requirement.checks.some((check) => check.by === "dane");
 }
 
 /** At `verify` the names may be those of an MX look-up, unless others are written. */

@@ -3,6 +3,7 @@
  * section 8). Pure. Says what the session showed and what was demanded of it; never guesses what was not seen.
  */
 import type { OutboundPolicy } from "../decide/policy.ts";
+import type { Demand, Published } from "../decide/published-requirement.ts";
 import type { Delivery } from "../mail/delivery.ts";
 import type { Recipient } from "../mail/envelope.ts";
 import type { Host } from "../mail/host.ts";
@@ -11,7 +12,7 @@ import { type Outcome, problem } from "../mail/outcome.ts";
 import type { PeerCertificate } from "../mail/peer-evidence.ts";
 import type { Session, Verdict } from "../mail/session.ts";
 import { assuranceOf } from "./assurance.ts";
-import type { DeliveryFields, MxFields, PeerFields, TlsFields } from "./events.ts";
+import type { DeliveryFields, MxFields, PeerFields, PublishedFields, TlsFields } from "./events.ts";
 
 /** One attempt of recipients under one policy, as the spine reports it. */
 export interface AttemptFacts {
@@ -25,6 +26,9 @@ export interface AttemptFacts {
 
 export interface SeenHost {
   readonly host: Host;
+  readonly published: Published;
+  /** Absent where the host was passed over. */
+  readonly demand?: Demand;
   readonly session?: Session;
   /** Present when the session was admitted. */
   readonly verdict?: Verdict;
@@ -126,15 +130,15 @@ const DEMANDED_BY = {
 } as const;
 
 function tlsFields({ tls, source }: OutboundPolicy, seen: SeenHost | undefined): TlsFields {
-  const { session, verdict } = seen ?? {};
+  const { session, verdict, demand } = seen ?? {};
   const evidence = session?.evidence;
   const [leaf] = evidence?.chain ?? [];
-  const learnedFromMx = seen?.host.learnedFromMx ?? true;
+  const learnedFromMx = (seen?.host.learnedFromMx ?? true) && seen?.host.dnssec?.mx !== "secure";
   return {
     demanded: tls.level,
-    demandedBy: [DEMANDED_BY[source]],
+    demandedBy: [DEMANDED_BY[source], ...(seen === undefined ? [] : publishedBy(seen))],
     result: resultOf(session, verdict),
-    assurance: assuranceOf({ tls, session, verdict, learnedFromMx }),
+    assurance: assuranceOf({ tls, demand, session, verdict, learnedFromMx }),
     version: evidence?.version,
     cipher: evidence?.cipher,
     group: evidence?.group,
@@ -142,8 +146,22 @@ function tlsFields({ tls, source }: OutboundPolicy, seen: SeenHost | undefined):
     sni: evidence?.sni,
     authenticatedBy: verdict?.authenticatedBy,
     matched: verdict?.matched,
+    published: seen && publishedFields(seen),
     peer: leaf && peerFields(leaf),
     reused: session?.reused,
+  };
+}
+
+/** Also where a policy keeps the host from being tried at all. */
+function publishedBy({ demand, published: { mtaSts } }: SeenHost): Demand["by"] {
+  return demand?.by ?? (mtaSts?.kind === "policy" && mtaSts.mode === "enforce" ? ["mta-sts"] : []);
+}
+
+function publishedFields({ host, published: { dane, mtaSts } }: SeenHost): PublishedFields {
+  return {
+    mxSecure: host.dnssec?.mx === "secure",
+    dane: dane?.kind === "none" ? dane.why : dane?.kind,
+    mtaSts: mtaSts?.kind === "policy" ? mtaSts.mode : mtaSts?.kind === "unavailable" ? mtaSts.result : mtaSts?.kind,
   };
 }
 

@@ -31,6 +31,22 @@ export interface PeerFields {
   readonly spkiSha256: string;
 }
 
+/** What the destination publishes; what was not asked is undefined. */
+export interface PublishedFields {
+  /** DNSSEC vouches for the MX that names the host. */
+  readonly mxSecure: boolean;
+  readonly dane: "usable" | "unusable" | "absent" | "insecure" | "untrusted-resolver" | "unknown" | undefined;
+  readonly mtaSts:
+    | "enforce"
+    | "testing"
+    | "none"
+    | "unknown"
+    | "sts-policy-fetch-error"
+    | "sts-policy-invalid"
+    | "sts-webpki-invalid"
+    | undefined;
+}
+
 export interface TlsFields {
   /** A level of the contract. */
   readonly demanded: string;
@@ -44,8 +60,9 @@ export interface TlsFields {
   readonly profile: string | undefined;
   readonly sni: string | undefined;
   readonly authenticatedBy: "dane-ee" | "dane-ta" | "pkix" | "private-ca" | "fingerprint" | undefined;
-  /** The name or pin that matched. */
+  /** The name, pin or TLSA record that matched. */
   readonly matched: string | undefined;
+  readonly published: PublishedFields | undefined;
   readonly peer: PeerFields | undefined;
   readonly reused: boolean | undefined;
 }
@@ -120,6 +137,14 @@ export interface Events {
     readonly client: Client | undefined;
   };
   readonly delivery: DeliveryFields;
+  /** An announced MTA-STS policy could not be had, or not be kept. */
+  readonly "mta-sts.failed": {
+    readonly domain: string;
+    readonly result: string;
+    readonly detail: string;
+    /** ISO 8601: until then the policy fetched earlier applies; none does when it is undefined. */
+    readonly cachedUntil: string | undefined;
+  };
   readonly "message.finished": {
     readonly queueId: string;
     readonly outcome: readonly { readonly recipient: string; readonly end: string }[];

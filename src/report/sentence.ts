@@ -23,6 +23,7 @@ const LEVELS: Of<LogLevel> = {
   "message.accepted": "info",
   "message.refused": "warn",
   delivery: ({ outcome }) => (outcome === "delivered" ? "info" : "warn"),
+  "mta-sts.failed": "warn",
   "message.finished": "info",
   "notice.queued": "info",
   "queue.action": "info",
@@ -49,6 +50,8 @@ const SENTENCES: Sentences = {
     `Accepted ${f.queueId} from ${sender(f.sender)} for ${count(f.recipients.length, "recipient")}, ${f.size} octets`,
   "message.refused": (f) => `Refused at ${f.stage} with ${f.code} ${f.enhancedCode} from ${clientOf(f)}: ${f.reason}`,
   delivery: (f) => deliverySentence(f),
+  "mta-sts.failed": (f) =>
+    `The MTA-STS policy of ${f.domain} cannot be had (${f.detail}); ${f.cachedUntil === undefined ? "none applies" : `the one known before applies until ${f.cachedUntil}`}`,
   "message.finished": (f) => `${f.queueId} is finished${f.shredded ? " and its key is gone" : ""}`,
   "notice.queued": (f) => `Queued ${f.queueId}: notice of ${f.kind} about ${f.about} to ${f.recipient}`,
   "queue.action": (f) =>

@@ -2,7 +2,14 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import type { DeliveryFields, Events, MxFields, PeerFields, TlsFields } from "../../src/report/events.ts";
+import type {
+  DeliveryFields,
+  Events,
+  MxFields,
+  PeerFields,
+  PublishedFields,
+  TlsFields,
+} from "../../src/report/events.ts";
 import { EVENT_NAMES } from "../../src/report/sentence.ts";
 
 type Named<T> = Record<keyof T, true>;
@@ -67,6 +74,7 @@ const FIELDS: { readonly [K in keyof Events]: Named<Events[K]> } = {
     expires: true,
     generation: true,
   } satisfies Named<DeliveryFields>,
+  "mta-sts.failed": { domain: true, result: true, detail: true, cachedUntil: true },
   "message.finished": { queueId: true, outcome: true, shredded: true },
   "notice.queued": { queueId: true, about: true, kind: true, recipient: true, status: true },
   "queue.action": { action: true, matched: true, reason: true, filter: true },
@@ -92,9 +100,11 @@ const INNER = {
     sni: true,
     authenticatedBy: true,
     matched: true,
+    published: true,
     peer: true,
     reused: true,
   } satisfies Named<TlsFields>,
+  published: { mxSecure: true, dane: true, mtaSts: true } satisfies Named<PublishedFields>,
   peer: {
     subject: true,
     names: true,

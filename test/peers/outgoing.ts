@@ -3,14 +3,15 @@ import { randomBytes } from "node:crypto";
 import { createSecureContexts } from "../../src/connect/secure-contexts.ts";
 import { createSessionPool, type SessionPool } from "../../src/connect/session-pool.ts";
 import type { DeliverySettings } from "../../src/connect/settings.ts";
-import { requirementOf, tlsUse } from "../../src/decide/decide.ts";
+import { demandOf, tlsUse } from "../../src/decide/demand.ts";
 import type { TlsPolicy } from "../../src/decide/policy.ts";
+import type { Published } from "../../src/decide/published-requirement.ts";
 import { deliver } from "../../src/deliver/transaction.ts";
 import type { Delivery } from "../../src/mail/delivery.ts";
 import type { MailParameters, Recipient } from "../../src/mail/envelope.ts";
 import type { Host } from "../../src/mail/host.ts";
 import { parseMailbox } from "../../src/mail/mailbox.ts";
-import type { Outcome, Problem } from "../../src/mail/outcome.ts";
+import { type Outcome, problem, type Problem } from "../../src/mail/outcome.ts";
 import type { Session, Verdict } from "../../src/mail/session.ts";
 import type { TlsProfile } from "../../src/mail/tls-profile.ts";
 import type { TrustSet } from "../../src/mail/tls-requirement.ts";
@@ -57,6 +58,8 @@ export function policy(authority: Authority, bent: Partial<TlsPolicy> = {}): Tls
     fingerprints: [],
     minVersion: "TLSv1.2",
     profile,
+    dane: "honour",
+    mtaSts: "honour",
     ...bent,
   };
 }
@@ -125,6 +128,8 @@ export interface Sent extends Letter {
   readonly stream?: () => AsyncIterable<Buffer>;
   readonly now?: number;
   readonly fresh?: boolean;
+  /** Default: nothing was asked. */
+  readonly published?: Published;
 }
 
 export interface Attempted {
@@ -145,17 +150,25 @@ export function wayOut(bent: Partial<DeliverySettings> = {}): WayOut {
   });
   const attempt: WayOut["attempt"] = async (host, tls, letter = {}) => {
     const delivery = letter.delivery ?? deliveryOf(letter);
-    const session = await pool.connect(host, { use: tlsUse(tls), policy: tls, fresh: letter.fresh ?? false });
-    if ("kind" in session) return { problem: session };
     const { route, learnedFromMx, nextHopName } = host;
-    const requirement = requirementOf(tls, {
+    const target = {
       host: host.name,
       route,
       learnedFromMx,
+      mxSecure: host.dnssec?.mx === "secure",
       recipientDomain: delivery.domain,
       ...(nextHopName !== undefined && { nextHopName }),
+    };
+    const demand = demandOf(tls, target, letter.published ?? {});
+    if ("waits" in demand) return { problem: problem("deferred", demand.waits, demand.detail) };
+    const { servername } = demand;
+    const session = await pool.connect(host, {
+      use: tlsUse(tls, demand),
+      policy: servername === undefined ? tls : { ...tls, servername },
+      fresh: letter.fresh ?? false,
     });
-    const admission = admit(session, requirement, delivery.id, letter.now ?? Date.now());
+    if ("kind" in session) return { problem: session };
+    const admission = admit(session, demand.requirement, delivery.id, letter.now ?? Date.now());
     if ("kind" in admission) {
       pool.dismiss(session);
       return { problem: admission, session };

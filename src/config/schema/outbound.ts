@@ -28,19 +28,15 @@ import {
 const LEVELS = ["none", "may", "encrypt", "verify", "secure", "fingerprint", "authenticated", "dane-only"] as const;
 
 /** Postfix knows more words than these; the likeliest one gets its own answer. */
-export const level = z
-  .enum(LEVELS, {
-    error: ({ input }) =>
-      input === "dane"
-        ? says(
-            '"dane" is not a level',
-            "write may with mta_sts: ignore for what Postfix calls dane, or dane-only to demand it",
-          )
-        : wanted("a TLS level", `write ${LEVELS.slice(0, -1).join(", ")} or ${LEVELS.at(-1)}`)({ input }),
-  })
-  .refine((value) => value !== "authenticated" && value !== "dane-only", {
-    error: says("not available yet: DANE and MTA-STS are not read", "write secure, verify or fingerprint"),
-  });
+export const level = z.enum(LEVELS, {
+  error: ({ input }) =>
+    input === "dane"
+      ? says(
+          '"dane" is not a level',
+          "write may with mta_sts: ignore for what Postfix calls dane, or dane-only to demand it",
+        )
+      : wanted("a TLS level", `write ${LEVELS.slice(0, -1).join(", ")} or ${LEVELS.at(-1)}`)({ input }),
+});
 
 export const minVersion = word("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3");
 
@@ -82,12 +78,8 @@ const commonTls = {
 
 export const outboundTls = mapOf({
   ...commonTls,
-  dane: later(word("honour", "ignore"), "write dane: ignore", (value) => value === "ignore").optional(),
-  mta_sts: later(
-    word("honour", "ignore", "require"),
-    "write mta_sts: ignore",
-    (value) => value === "ignore",
-  ).optional(),
+  dane: word("honour", "ignore").optional(),
+  mta_sts: word("honour", "ignore", "require").optional(),
   tls_required_no: later(
     word("ignore", "honour"),
     "write tls_required_no: ignore",

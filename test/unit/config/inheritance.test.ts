@@ -461,3 +461,51 @@ describe("the environment", () => {
   it("leaves $${ as it is meant", async () =>
     expect((await partnerPolicy(partner(`${D}name: "a $\${B}"\n`))).name).toBe("a ${B}"));
 });
+
+describe("what the destination publishes", () => {
+  const honoured = { dane: "honour", mtaSts: "honour" };
+  it.each<[string, Tree, object]>([
+    ["is honoured where nothing is written", partner(D), honoured],
+    [
+      "is honoured or not as the default says",
+      partner(D, "outbound: {tls: {dane: ignore, mta_sts: require}}\n"),
+      { dane: "ignore", mtaSts: "require" },
+    ],
+    [
+      "may be honoured where the default ignores it",
+      partner(
+        `${D}outbound: {tls: {dane: honour, mta_sts: honour}}\n`,
+        "outbound: {tls: {dane: ignore, mta_sts: ignore}}\n",
+      ),
+      honoured,
+    ],
+    [
+      "may be ignored where the default states the whole demand: nothing is weakened",
+      partner(`${D}outbound: {tls: {level: verify, dane: ignore}}\n`, "outbound: {tls: {level: secure}}\n"),
+      { dane: "ignore", mtaSts: "honour" },
+    ],
+    [
+      "is honoured at authenticated",
+      partner(`${D}outbound: {tls: {level: authenticated}}\n`),
+      { ...honoured, level: "authenticated" },
+    ],
+    ["dane-only is there", partner(`${D}outbound: {tls: {level: dane-only}}\n`), { level: "dane-only" }],
+  ])("%s", async (_, tree, expected) => expect((await outboundOf(tree)).tls).toMatchObject(expected));
+
+  it("may be ignored by an exception", async () => {
+    const exception =
+      "{until: 2026-12-24, approved_by: a@example.org, reason: r, outbound: {tls: {dane: ignore, mta_sts: ignore}}}";
+    const { exceptions } = await partnerPolicy(partner(`${D}exceptions: [${exception}]\n`));
+    expect(exceptions[0]?.tls).toMatchObject({ level: "encrypt", dane: "ignore", mtaSts: "ignore" });
+  });
+
+  it.each([
+    ["encrypt", "ignore"],
+    ["authenticated", "honour"],
+  ])("is not asked on the way to our own servers, unless the level is authenticated: %s", async (level, expected) => {
+    const { policy } = await settings(
+      gateway(`domains: [{domain: example.org, next_hop: "[mail.example.org]:25", next_hop_tls: ${level}}]\n`),
+    );
+    expect(policy.ownDomains[0]?.outbound.tls).toMatchObject({ level, dane: expected, mtaSts: expected });
+  });
+});

@@ -1,7 +1,8 @@
 /** RFC 8461 §3.1, §3.2 and §4.1: records, policies and patterns are read exactly by their grammar. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { MOST_POLICY_OCTETS, mxMatches, readPolicy } from "../../../src/connect/mta-sts-policy.ts";
+import { MOST_POLICY_OCTETS, readPolicy } from "../../../src/connect/mta-sts-policy.ts";
+import { mxMatches } from "../../../src/mail/sts-policy.ts";
 import { announcedId } from "../../../src/connect/mta-sts-record.ts";
 import type { StsPolicy } from "../../../src/mail/sts-policy.ts";
 

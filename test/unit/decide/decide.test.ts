@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { decisions, describeNextHop, destinationOf, requirementOf, tlsUse } from "../../../src/decide/decide.ts";
+import { decisions, describeNextHop, destinationOf, requirementOf } from "../../../src/decide/decide.ts";
 import { parseMailbox } from "../../../src/mail/mailbox.ts";
 import { origin, outbound, partner, policy, tls } from "./policies.ts";
 
@@ -78,10 +78,11 @@ describe("what a host must prove", () => {
     nextHopName: "relay.example",
     recipientDomain: "acme.example",
   } as const;
+  const signed = { ...mx, mxSecure: true };
   const { nextHopName: _, ...literal } = { ...hop, host: "192.0.2.1" };
   const hosterOfHop = { ...hop, host: "mx1.hoster.example", learnedFromMx: true };
   const names = (
-    level: "verify" | "secure" | "authenticated" | "dane-only",
+    level: "verify" | "secure" | "authenticated",
     match: Parameters<typeof tls>[0],
     target: Parameters<typeof requirementOf>[1],
   ) => {
@@ -117,22 +118,51 @@ describe("what a host must prove", () => {
       literal,
       [{ host: "mx.hoster.example" }],
     ],
-    ["a level not available here is met by nobody", "authenticated", {}, mx, []],
-    ["nor is dane-only", "dane-only", {}, mx, []],
+    [
+      "secure may take a name from signed DNS",
+      "secure",
+      { match: ["hostname"] },
+      signed,
+      [{ host: "mx1.hoster.example" }],
+    ],
+    [
+      "authenticated asks for what secure does",
+      "authenticated",
+      {},
+      mx,
+      [{ host: "acme.example" }, { below: "acme.example" }],
+    ],
+    [
+      "authenticated may also take the MX host's name from signed DNS",
+      "authenticated",
+      {},
+      signed,
+      [{ host: "acme.example" }, { below: "acme.example" }, { host: "mx1.hoster.example" }],
+    ],
+    [
+      "authenticated may name another",
+      "authenticated",
+      { match: [{ below: "hoster.example" }] },
+      signed,
+      [{ below: "hoster.example" }],
+    ],
   ] as const)("%s", (_, level, match, target, expected) =>
     expect(names(level, match as Parameters<typeof tls>[0], target)).toEqual(expected),
   );
 
   it.each([
-    ["none", "never", "opportunistic"],
-    ["may", "if-offered", "opportunistic"],
-    ["encrypt", "required", "mandatory"],
-    ["fingerprint", "required", "mandatory"],
-    ["verify", "required", "mandatory"],
-  ] as const)("%s uses TLS %s and is %s", (level, use, expected) => {
-    expect(tlsUse(tls({ level }))).toBe(use);
-    expect(requirementOf(tls({ level }), mx).level).toBe(expected);
-  });
+    ["none", "opportunistic"],
+    ["may", "opportunistic"],
+    ["encrypt", "mandatory"],
+    ["fingerprint", "mandatory"],
+    ["verify", "mandatory"],
+  ] as const)("%s is %s", (level, expected) => expect(requirementOf(tls({ level }), mx).level).toBe(expected));
+
+  it("dane-only by itself is met by nobody: its records come with what is published", () =>
+    expect(requirementOf(tls({ level: "dane-only" }), mx)).toMatchObject({
+      level: "mandatory",
+      checks: [{ by: "dane", records: [] }],
+    }));
 
   it("fingerprint demands the pins and nothing of a CA", () => {
     const fingerprints = [{ sha256: "00", of: "certificate" }] as const;

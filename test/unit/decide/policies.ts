@@ -11,6 +11,8 @@ export function tls(over: Partial<TlsPolicy> = {}): TlsPolicy {
     fingerprints: [],
     minVersion: "TLSv1.2",
     profile: { name: "intermediate@2026", minVersion: "TLSv1.2", ciphers: "", groups: "", signatureAlgorithms: "" },
+    dane: "honour",
+    mtaSts: "honour",
     ...over,
   };
 }

@@ -11,10 +11,11 @@ const element = (tag: string, ...parts: Buffer[]) => {
   return Buffer.concat([octets(tag), Buffer.of(0x82, content.length >> 8, content.length & 255), content]);
 };
 /** A certificate whose extensions are these; the rest of it is empty. */
-const withExtensions = (...extensions: Buffer[]) => {
+const withExtensions = (...extensions: Buffer[]) => withField(element("30", ...extensions));
+const withField = (field: Buffer) => {
   const fields = [octets("a003020102"), octets("020101"), ...Array.from({ length: 4 }, () => octets("3000"))];
   const spki = octets("30023000");
-  return element("30", element("30", ...fields, spki, element("a3", element("30", ...extensions))));
+  return element("30", element("30", ...fields, spki, element("a3", field)));
 };
 const constraints = (value: string) => element("30", octets("0603551d13"), element("04", octets(value)));
 
@@ -59,6 +60,7 @@ describe("octets that a peer bent", () => {
     ["basic constraints that are no sequence", withExtensions(constraints("30")), false],
     ["a path length without octets", withExtensions(constraints("30020200")), false],
     ["a path length too long for a number", withExtensions(constraints("300702050100000000")), false],
+    ["extensions cut short", withField(octets("3005")), false],
     ["the same extension twice", withExtensions(constraints("3000"), constraints("3000")), false],
     ["an extension without identifier", withExtensions(octets("3000")), false],
     ["an extension without value", withExtensions(octets("30050603551d13")), false],

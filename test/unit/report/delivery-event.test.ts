@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
 import type { OutboundPolicy } from "../../../src/decide/policy.ts";
+import type { Demand, Published } from "../../../src/decide/published-requirement.ts";
 import { tlsProfile } from "../../../src/config/tls-profiles.ts";
 import { type Outcome, problem } from "../../../src/mail/outcome.ts";
 import type { PeerEvidence } from "../../../src/mail/peer-evidence.ts";
 import type { Session, Verdict } from "../../../src/mail/session.ts";
+import { opportunistic } from "../../../src/mail/tls-requirement.ts";
 import { assuranceOf, isRecommended } from "../../../src/report/assurance.ts";
 import { type AttemptFacts, deliveryEvents } from "../../../src/report/delivery-event.ts";
 import { outbound, tls } from "../decide/policies.ts";
@@ -34,6 +36,9 @@ const proven: Verdict = { authenticatedBy: "private-ca", matched: "mx.acme.examp
 const encrypted: Session = { ...session("mx.acme.example"), localAddress: "192.0.2.9", evidence };
 const at = { now: 5_000, generation: 3 };
 
+const demanded: Demand = { requirement: { level: "mandatory", minVersion: "TLSv1.2", checks: [] }, by: [] };
+const asked = (name: string) => ({ host: host(name), published: {}, demand: demanded });
+
 function facts(
   outcomes: readonly Outcome[],
   over: Partial<AttemptFacts> & { seen?: AttemptFacts["trial"]["seen"] } = {},
@@ -51,7 +56,7 @@ function facts(
 
 describe("the delivery event", () => {
   it("tells what the session that decided has shown", () => {
-    const seen = { host: host("mx.acme.example"), session: encrypted, verdict: proven };
+    const seen = { ...asked("mx.acme.example"), session: encrypted, verdict: proven };
     const [event, ...more] = deliveryEvents(facts([delivered, delivered], { seen }), at);
     expect(more).toEqual([]);
     expect(event).toMatchObject({
@@ -104,7 +109,7 @@ describe("the delivery event", () => {
 
   it("names reason, next attempt and the host of a failed handshake, and claims no TLS", () => {
     const refused = problem("deferred", "starttls-not-supported", "mx.acme.example offers no encryption");
-    const [event] = deliveryEvents(facts([refused, refused], { seen: { host: host("mx.acme.example") } }), at);
+    const [event] = deliveryEvents(facts([refused, refused], { seen: asked("mx.acme.example") }), at);
     expect(event).toMatchObject({
       outcome: "deferred",
       reason: "starttls-not-supported",
@@ -135,7 +140,7 @@ describe("the delivery event", () => {
       ...encrypted,
       evidence: { ...evidence, chain: [{ ...evidence.chain[0]!, notAfter: Number.NaN }] },
     };
-    const seen = { host: host("mx"), session: strange, verdict: proven };
+    const seen = { ...asked("mx"), session: strange, verdict: proven };
     expect(deliveryEvents(facts([delivered], { seen }), at)[0]?.tls?.peer?.notAfter).toBe("unknown");
   });
 
@@ -158,6 +163,43 @@ describe("the delivery event", () => {
     ]);
   });
 
+  const policy = { kind: "policy", domain: "acme.example" as never, id: "1", mx: [], expiresAt: 0 } as const;
+  it.each<[string, Published, object]>([
+    ["nothing that was not asked", {}, { dane: undefined, mtaSts: undefined }],
+    ["TLSA records", { dane: { kind: "usable", base: "mx" as never, names: [], records: [] } }, { dane: "usable" }],
+    ["none, and why", { dane: { kind: "none", why: "untrusted-resolver" } }, { dane: "untrusted-resolver" }],
+    ["what is not known", { dane: { kind: "unknown", detail: "x" } }, { dane: "unknown" }],
+    ["the mode of a policy", { mtaSts: { ...policy, mode: "testing" } }, { mtaSts: "testing" }],
+    ["that there is none", { mtaSts: { kind: "none" } }, { mtaSts: "none" }],
+    [
+      "why it cannot be had",
+      { mtaSts: { kind: "unavailable", result: "sts-webpki-invalid", detail: "x" } },
+      { mtaSts: "sts-webpki-invalid" },
+    ],
+  ])("tells what the destination publishes: %s", (_, published, expected) => {
+    const seen = { ...asked("mx"), published };
+    expect(deliveryEvents(facts([delivered], { seen }), at)[0]?.tls?.published).toMatchObject(expected);
+  });
+
+  it("says that DNSSEC vouches for the MX", () => {
+    const dnssec = { mx: "secure", address: "secure", expanded: "mx" as never } as const;
+    const seen = { ...asked("mx"), host: { ...host("mx"), dnssec } };
+    expect(deliveryEvents(facts([delivered], { seen }), at)[0]?.tls?.published?.mxSecure).toBe(true);
+  });
+
+  it("says that what is published was demanded, also of a host that it forbids", () => {
+    const demand = { ...demanded, by: ["dane"] } as const;
+    const { demand: _, ...forbidden } = {
+      ...asked("mx"),
+      published: { mtaSts: { ...policy, mode: "enforce" } as const },
+    };
+    const by = (seen: AttemptFacts["trial"]["seen"]) =>
+      deliveryEvents(facts([delivered], { ...(seen && { seen }) }), at)[0]?.tls?.demandedBy;
+    expect(by({ ...asked("mx"), demand })).toEqual(["partner", "dane"]);
+    expect(by(forbidden)).toEqual(["partner", "mta-sts"]);
+    expect(by({ host: host("mx"), published: { mtaSts: { ...policy, mode: "testing" } } })).toEqual(["partner"]);
+  });
+
   it("takes the route from the policy while no host is known", () => {
     const hop = { kind: "host", host: "relay", port: 25, implicitTls: false } as const;
     const toHop: OutboundPolicy = outbound({ nextHop: [hop] });
@@ -174,7 +216,7 @@ describe("the delivery event", () => {
     ["not admitted", evidence, undefined, "encrypted"],
   ] as const)("calls the result of a session %s by its name", (_, shown, verdict, result) => {
     const open: Session = { ...session("mx"), ...(shown && { evidence: shown }) };
-    const seen = { host: host("mx"), session: open, ...(verdict && { verdict }) };
+    const seen = { ...asked("mx"), session: open, ...(verdict && { verdict }) };
     expect(deliveryEvents(facts([delivered], { seen }), at)[0]?.tls?.result).toBe(result);
   });
 });
@@ -215,12 +257,34 @@ describe("assurance [DSK Orientierungshilfe 4.2.2, 4.2.3]", () => {
     ],
   ] as const)("of %s", (_, policy, shown, verdict, expected) => {
     const open = shown === undefined ? {} : { evidence: shown };
-    expect(assuranceOf({ tls: policy, session: open, verdict, learnedFromMx: true })).toBe(expected);
+    const demand = policy.level === "may" ? { requirement: opportunistic, by: [] } : demanded;
+    expect(assuranceOf({ tls: policy, demand, session: open, verdict, learnedFromMx: true })).toBe(expected);
   });
 
   it("of verify with a host written by name is not spoiled by MX", () => {
     const judged = { tls: tls({ level: "verify" }), session: { evidence }, verdict: proven, learnedFromMx: false };
-    expect(assuranceOf(judged)).toBe("qualified");
+    expect(assuranceOf({ ...judged, demand: demanded })).toBe("qualified");
+  });
+
+  const dane = { by: "dane", records: [], names: [] } as const;
+  it.each([
+    [
+      "may, where TLSA records match, excludes clear text and proves the peer",
+      "may",
+      ["dane"],
+      [dane],
+      proven,
+      "qualified",
+    ],
+    ["may, where the records cannot be used, excludes clear text", "may", ["dane"], [], unproven, "mandatory"],
+    ["verify with a name from MX, where TLSA records match", "verify", ["dane"], [dane], proven, "qualified"],
+    ["verify with a name from MX that an MTA-STS policy permits", "verify", ["mta-sts"], [], proven, "qualified"],
+    ["verify with a name from MX, where the records cannot be used", "verify", ["dane"], [], proven, "mandatory"],
+  ] as const)("of what is published: %s", (_, level, by, checks, verdict, expected) => {
+    const demand: Demand = { requirement: { level: "mandatory", minVersion: "TLSv1.2", checks }, by };
+    expect(assuranceOf({ tls: tls({ level }), demand, session: { evidence }, verdict, learnedFromMx: true })).toBe(
+      expected,
+    );
   });
 
   it("does not take what the handshake did not tell for fulfilled", () => {

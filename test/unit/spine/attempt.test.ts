@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { attempt } from "../../../src/attempt.ts";
+import type { DomainName } from "../../../src/mail/domain-name.ts";
+import type { Host } from "../../../src/mail/host.ts";
 import { type Outcome, problem } from "../../../src/mail/outcome.ts";
+import type { DaneFacts, MtaStsFacts } from "../../../src/mail/published.ts";
 import { outbound, tls } from "../decide/policies.ts";
 import { delivered, delivery, host, scripted, session } from "./fixtures.ts";
 
@@ -98,6 +101,14 @@ describe("one attempt", () => {
       expect(diary.includes("connect mx1 never fresh")).toBe(clear);
     },
   );
+  it.each([
+    ["matching records", { kind: "usable", base: "mx1" as DomainName, names: [], records: [] }],
+    ["records of which none can be used", { kind: "unusable", base: "mx1" as DomainName }],
+  ] as const)("at level may never goes on in clear where the host publishes %s [RFC 7672 §2.2]", async (_, dane) => {
+    const { steps, diary } = scripted({ hosts: [host("mx1")], dane: () => dane, connect: () => garbage });
+    await attempt(delivery({ attempts: 5 }), outbound({ tls: tls({ level: "may" }) }), steps);
+    expect(diary).toEqual(["connect mx1 required"]);
+  });
   it("fails at once where relaying to the destination is not permitted", async () => {
     const { steps, diary } = scripted({ hosts: [host("mx1")], connect: ({ name }) => session(name) });
     const trial = await attempt(delivery(), outbound({ permitted: false }), steps);
@@ -109,5 +120,100 @@ describe("one attempt", () => {
     const { steps, diary } = scripted({ hosts, connect: () => refused });
     await attempt(delivery(), outbound(), steps);
     expect(diary.length).toBe(6);
+  });
+});
+
+describe("what a destination publishes", () => {
+  const signed = (name: string): Host => ({
+    ...host(name),
+    dnssec: { mx: "secure", address: "secure", expanded: name as DomainName },
+  });
+  const usable = (name: string): DaneFacts => ({
+    kind: "usable",
+    base: name as DomainName,
+    names: [name],
+    records: [],
+  });
+  const policy = (...mx: string[]): MtaStsFacts => ({
+    kind: "policy",
+    domain: "acme.example" as DomainName,
+    id: "1",
+    mode: "enforce",
+    mx,
+    expiresAt: 0,
+  });
+
+  it("a host whose TLSA records are not known is passed over, and the next one is tried [RFC 7672 §2.1.1]", async () => {
+    const { steps, diary } = scripted({
+      hosts: [signed("mx1"), signed("mx2")],
+      dane: ({ name }) => (name === "mx1" ? { kind: "unknown", detail: "SERVFAIL" } : usable(name)),
+      connect: ({ name }) => session(name),
+    });
+    const trial = await attempt(delivery(), outbound(), steps);
+    expect(first(trial.outcomes)).toEqual(delivered);
+    expect(diary.filter((line) => line.startsWith("connect"))).toEqual(["connect mx2 required"]);
+    expect(trial.seen?.demand?.by).toEqual(["dane"]);
+  });
+
+  it("mail waits when none passes, and no host was connected to", async () => {
+    const { steps, diary } = scripted({
+      hosts: [signed("mx1"), signed("mx2")],
+      dane: () => ({ kind: "unknown", detail: "SERVFAIL" }),
+      connect: ({ name }) => session(name),
+    });
+    const trial = await attempt(delivery(), outbound(), steps);
+    expect(first(trial.outcomes)).toMatchObject({ kind: "deferred", reason: "dnssec-invalid", status: "4.7.5" });
+    expect(trial.seen).toMatchObject({ host: { name: "mx1" }, published: { dane: { kind: "unknown" } } });
+    expect(diary).toEqual([]);
+  });
+
+  it("hosts outside the MTA-STS policy are skipped, however many [RFC 8461 §4.1]", async () => {
+    const others = Array.from({ length: 10 }, (_, index) => signed(`other${index}`));
+    const { steps, diary } = scripted({
+      hosts: [...others, signed("mx1")],
+      mtaSts: () => policy("mx1"),
+      connect: ({ name }) => session(name),
+    });
+    expect(first((await attempt(delivery(), outbound(), steps)).outcomes)).toEqual(delivered);
+    expect(diary[0]).toBe("connect mx1 required");
+  });
+
+  it("mail waits when every host is outside the policy", async () => {
+    const { steps } = scripted({ hosts: [signed("mx1")], mtaSts: () => policy("mx2"), connect: () => refused });
+    const trial = await attempt(delivery(), outbound(), steps);
+    expect(first(trial.outcomes)).toMatchObject({ kind: "deferred", reason: "mx-not-in-policy" });
+  });
+
+  it("is judged host by host: one with DANE, one without [RFC 7672 §2.2]", async () => {
+    const demanded: unknown[] = [];
+    const { steps } = scripted({
+      hosts: [signed("mx1"), signed("mx2")],
+      dane: ({ name }) => (name === "mx1" ? usable(name) : { kind: "none", why: "absent" }),
+      connect: ({ name }) => session(name),
+      refuse: () => untrusted,
+    });
+    const watched: typeof steps = {
+      ...steps,
+      admit: (open, requirement, id) => {
+        demanded.push(requirement);
+        return steps.admit(open, requirement, id);
+      },
+    };
+    await attempt(delivery(), outbound(), watched);
+    expect(demanded).toMatchObject([{ checks: [{ by: "dane" }] }, { checks: [] }]);
+  });
+
+  it("decides the SNI: the TLSA base domain, over a configured name [RFC 7672 §8.1]", async () => {
+    const shown: unknown[] = [];
+    const { steps } = scripted({
+      hosts: [signed("mx1"), signed("mx2")],
+      dane: ({ name }) => (name === "mx1" ? usable("expanded.example") : { kind: "none", why: "absent" }),
+      connect: (_, handshake) => {
+        shown.push(handshake.policy.servername);
+        return refused;
+      },
+    });
+    await attempt(delivery(), outbound({ tls: tls({ servername: "configured.example" }) }), steps);
+    expect(shown).toEqual(["expanded.example", "configured.example"]);
   });
 });

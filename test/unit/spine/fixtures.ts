@@ -4,6 +4,7 @@ import type { Delivery, MessageFacts } from "../../../src/mail/delivery.ts";
 import type { Host } from "../../../src/mail/host.ts";
 import { parseMailbox } from "../../../src/mail/mailbox.ts";
 import type { Outcome, PeerReply, Problem } from "../../../src/mail/outcome.ts";
+import type { DaneFacts, MtaStsFacts } from "../../../src/mail/published.ts";
 import type { Session } from "../../../src/mail/session.ts";
 
 export const ok: PeerReply = { code: 250, text: "ok" };
@@ -60,6 +61,8 @@ export interface Script {
   readonly hosts: readonly Host[] | Problem<"deferred" | "failed">;
   readonly connect: (host: Host, handshake: Handshake) => Session | Problem<"deferred">;
   readonly refuse?: (session: Session) => Problem<"deferred"> | undefined;
+  readonly dane?: (host: Host) => DaneFacts;
+  readonly mtaSts?: (domain: string) => MtaStsFacts;
   readonly deliver?: (session: Session) => ReadonlyMap<number, Outcome>;
 }
 
@@ -72,6 +75,8 @@ export function scripted(script: Script): { steps: Steps<Session>; diary: string
   ]);
   const steps: Steps<Session> = {
     resolve: () => Promise.resolve(script.hosts),
+    dane: (of) => Promise.resolve(script.dane?.(of) ?? { kind: "none", why: "absent" }),
+    mtaSts: (domain) => Promise.resolve(script.mtaSts?.(domain) ?? { kind: "none" }),
     connect: (to, handshake) => {
       diary.push(`connect ${to.name} ${handshake.use}${handshake.fresh ? " fresh" : ""}`);
       return Promise.resolve(script.connect(to, handshake));
