@@ -20,6 +20,8 @@ export interface RecordData {
   readonly MX: MailExchanger;
   /** Lower case; not yet known to be a host name. */
   readonly CNAME: string;
+  /** The same for the name of an address. */
+  readonly PTR: string;
   /** The strings of one record, joined (RFC 7208 §3.3, RFC 8461 §3.1). */
   readonly TXT: string;
   /** A malformed record has no `data`: it counts as one that cannot be used. */
@@ -178,6 +180,7 @@ function read(answer: Answer): RecordData[RecordType] | undefined {
     case "MX":
       return { preference: answer.data.preference ?? 0, exchange: answer.data.exchange.toLowerCase() };
     case "CNAME":
+    case "PTR":
       return answer.data.toLowerCase();
     case "TXT":
       return [answer.data].flat().map(String).join("");

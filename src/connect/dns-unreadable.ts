@@ -12,8 +12,8 @@ const UNREAD_TYPE = 65280;
 const MALFORMED_TLSA_TYPE = 65281;
 
 const TLSA = 52;
-/** A, NS, CNAME, SOA, MX, TXT, AAAA, OPT, TLSA. */
-const READ: ReadonlySet<number> = new Set([1, 2, 5, 6, 15, 16, 28, 41, TLSA]);
+/** A, NS, CNAME, SOA, PTR, MX, TXT, AAAA, OPT, TLSA. */
+const READ: ReadonlySet<number> = new Set([1, 2, 5, 6, 12, 15, 16, 28, 41, TLSA]);
 
 /** A copy where something was hidden; the same bytes where nothing was, or where they are no DNS message. */
 export function hideUnreadable(bytes: Buffer): Buffer {

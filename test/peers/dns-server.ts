@@ -19,6 +19,8 @@ export interface DnsRecords {
   readonly TLSA?: readonly string[];
   readonly SOA?: true;
   readonly CNAME?: string;
+  /** Of names below in-addr.arpa and ip6.arpa. */
+  readonly PTR?: readonly string[];
   /** Seconds; 300 unless told. */
   readonly ttl?: number;
   /** AD is set when every name of the answer is secure. Unless told, the names below `signed` are. */
@@ -327,6 +329,8 @@ function ownRecords(question: Question, name: string, records: DnsRecords, ttl: 
       return records.SOA === undefined ? [] : soa(name, {});
     case "CNAME":
       return records.CNAME === undefined ? [] : [{ type: "CNAME", name, ttl, data: records.CNAME }];
+    case "PTR":
+      return (records.PTR ?? []).map((data) => ({ type: "PTR", name, ttl, data }));
     default:
       return [];
   }
