@@ -132,6 +132,7 @@ async function openAdmin(parts: AdminParts, closing: Closing): Promise<Gateway["
     settings: settings.admin,
     queue: createQueueActions({ queue, dispatcher: house.outgoing.dispatcher, emit, clock }),
     reload: house.reload,
+    probe: house.outgoing.prober.probe,
     ready: () => {
       const problems = queue.usable() ? [] : ["The queue cannot store mail now: its disk is full or failing"];
       return { ready: problems.length === 0, problems };

@@ -10,6 +10,7 @@ import { diskFiles } from "./config/files.ts";
 import { loadConfig } from "./config/load.ts";
 import { selfSigned, type SelfSignedRequest } from "./config/self-signed.ts";
 import { startGateway } from "./gateway.ts";
+import { createOutside } from "./outside.ts";
 import { systemClock } from "./runtime/clock.ts";
 import { systemRandom } from "./runtime/random.ts";
 
@@ -47,6 +48,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
       ...rest,
     }),
   openQueue: (settings) => openStoppedQueue(settings, { clock, random }),
+  openOutside: (settings) => createOutside(settings, { clock, random }),
   hashPassword: (password) => hashPassword(password, random),
   onSignal: (signal, run) => void process.on(signal, run),
 });

@@ -3,19 +3,16 @@
  * so that a reload reaches what is already queued.
  */
 import type { Steps } from "./attempt.ts";
-import { findAddresses } from "./connect/addresses.ts";
-import { createMtaSts, type MtaSts } from "./connect/mta-sts.ts";
-import { createHostFinder } from "./connect/mx.ts";
-import { createResolver, type Resolver } from "./connect/resolver.ts";
-import { createSecureContexts } from "./connect/secure-contexts.ts";
-import { createSessionPool, type SessionPool } from "./connect/session-pool.ts";
-import { createDaneFinder } from "./connect/tlsa.ts";
+import type { StsTrouble } from "./connect/mta-sts-update.ts";
+import type { SessionPool } from "./connect/session-pool.ts";
 import { destinationOf } from "./decide/decide.ts";
 import { deliver } from "./deliver/transaction.ts";
+import { createEngine } from "./engine.ts";
 import type { MessageFacts } from "./mail/delivery.ts";
 import { parseMailDomain } from "./mail/mailbox.ts";
 import type { StsPolicyCache } from "./mail/sts-policy.ts";
 import { createNotices } from "./notices.ts";
+import { createProbe, type Prober } from "./probe.ts";
 import { createRelay } from "./relay.ts";
 import { deliveryEvents } from "./report/delivery-event.ts";
 import type { Emit } from "./report/events.ts";
@@ -26,8 +23,7 @@ import type { Snapshot } from "./snapshot.ts";
 import { createStsAlarms } from "./sts-alarms.ts";
 import type { FreshContent } from "./store/fresh-content.ts";
 import type { QueueStore } from "./store/queue.ts";
-import { readEvidence } from "./verify/evidence.ts";
-import { admit, type VerifiedSession } from "./verify/gate.ts";
+import type { VerifiedSession } from "./verify/gate.ts";
 
 export interface OutgoingDeps {
   readonly clock: Clock;
@@ -48,6 +44,7 @@ export interface OutgoingDeps {
 export interface Outgoing {
   readonly dispatcher: Dispatcher;
   readonly pool: SessionPool;
+  readonly prober: Prober;
   /** Begins to keep MTA-STS policies fresh. */
   readonly start: () => void;
   /** Before the store closes. */
@@ -56,25 +53,15 @@ export interface Outgoing {
 
 export function createOutgoing(deps: OutgoingDeps): Outgoing {
   const { clock, random, queue, fresh, snapshot, emit, stopping } = deps;
-  const resolver = createResolver({ clock, random, settings: () => snapshot().settings.dns });
-  const deliverySettings = () => snapshot().settings.delivery;
-  const contexts = createSecureContexts();
-  const pool = createSessionPool({ clock, settings: deliverySettings, contexts, readEvidence, stopping });
-  const mtaSts = mtaStsOf(deps, resolver);
+  const engine = createEngine({ ...deps, onStsTrouble: stsFailed(emit) });
   const stsAlarms = createStsAlarms({ clock, emit });
   const steps: Steps<VerifiedSession> = {
-    dane: createDaneFinder({ resolver }),
-    mtaSts: mtaSts.facts,
-    resolve: createHostFinder({ resolver, random, settings: deliverySettings, isOwn: deps.isOwn }),
-    connect: pool.connect,
-    admit: (session, requirement, deliveryId) => admit(session, requirement, deliveryId, clock.now()),
+    ...engine.steps,
     deliver: (verified, delivery, { auth }) =>
       deliver(verified, delivery, {
         content: () => contentOf(delivery.message, deps),
         ...(auth && { auth }),
       }),
-    release: pool.release,
-    dismiss: pool.dismiss,
   };
   const relay = createRelay({
     clock,
@@ -107,28 +94,15 @@ export function createOutgoing(deps: OutgoingDeps): Outgoing {
     concurrencyPerDestination: () => snapshot().settings.concurrencyPerDestination,
     onError: (error) => emit("error", { kind: "dispatch", detail: textOf(error) }),
   });
-  const close = async (): Promise<void> => {
-    await mtaSts.close();
-    resolver.close();
-  };
-  return { dispatcher, pool, start: mtaSts.start, close };
+  const { pool, start, close } = engine;
+  return { dispatcher, pool, prober: createProbe({ clock, snapshot, steps: engine.steps }), start, close };
 }
 
-function mtaStsOf({ clock, policies, snapshot, emit }: OutgoingDeps, resolver: Resolver): MtaSts {
-  return createMtaSts({
-    clock,
-    cache: policies,
-    lookupTxt: (name) => resolver.lookup(name, "TXT"),
-    resolveAddresses: async (host) => {
-      const { byVersion, failure } = await findAddresses(resolver, host, snapshot().settings.delivery.ipVersions);
-      return { addresses: byVersion.flat(), ...(failure !== undefined && { failure }) };
-    },
-    trust: () => snapshot().settings.dns.trust?.ca ?? "system",
-    onTrouble: ({ cachedUntil, ...trouble }) => {
-      const until = cachedUntil === undefined ? undefined : new Date(cachedUntil).toISOString();
-      emit("mta-sts.failed", { ...trouble, cachedUntil: until });
-    },
-  });
+function stsFailed(emit: Emit): (trouble: StsTrouble) => void {
+  return ({ cachedUntil, ...trouble }) => {
+    const until = cachedUntil === undefined ? undefined : new Date(cachedUntil).toISOString();
+    emit("mta-sts.failed", { ...trouble, cachedUntil: until });
+  };
 }
 
 /** Slots are counted by where the mail for a domain goes; an address with a partner of its own counts with its domain. */

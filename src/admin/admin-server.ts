@@ -4,6 +4,7 @@
  */
 import { fastify, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Emit } from "../report/events.ts";
+import type { ProbeReport, ProbeRequest } from "../report/probe-report.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import { addApi } from "./api.ts";
@@ -22,6 +23,8 @@ export interface AdminDeps {
   readonly status: () => Promise<object> | object;
   /** Prometheus text. */
   readonly metrics: () => Promise<string>;
+  /** What a delivery would meet now; sends no mail. */
+  readonly probe: (request: ProbeRequest) => Promise<ProbeReport>;
   readonly emit: Emit;
   readonly clock: Clock;
   readonly random: Random;

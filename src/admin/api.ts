@@ -1,6 +1,7 @@
 /** The routes of /api/v1: what the token's holder may see and do. Every action is logged with who asked for it. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { AdminDeps } from "./admin-server.ts";
+import { readProbeRequest } from "./probe-request.ts";
 import { type BadRequest, isQueueId, readQueueFilter, removalProblem } from "./queue-query.ts";
 import type { QueueFilter } from "../store/queue.ts";
 
@@ -9,6 +10,7 @@ type ById = { Params: { id: string } };
 export function addApi(app: FastifyInstance, deps: AdminDeps): void {
   app.get("/api/v1/status", async () => deps.status());
   app.post("/api/v1/reload", (request, reply) => reload(deps, request, reply));
+  addProbe(app, deps);
   app.get("/api/v1/queue", async (request, reply) => {
     const read = readQueueFilter(asRecord(request.query), { now: deps.clock.now(), paged: true });
     if ("error" in read) return reply.code(400).send(read);
@@ -98,6 +100,32 @@ async function reload(deps: AdminDeps, request: FastifyRequest, reply: FastifyRe
   const error = "The new configuration is refused, the old one stays";
   return reply.code(422).send({ error, remedy: "Mend the problems and reload again.", problems });
 }
+
+/** Each holds connections for as long as slow peers make it. */
+const MOST_PROBES = 4;
+
+function addProbe(app: FastifyInstance, deps: AdminDeps): void {
+  let running = 0;
+  app.post("/api/v1/probe", async (request, reply) => {
+    const read = readProbeRequest(asRecord(request.body));
+    if ("error" in read) return reply.code(400).send(read);
+    if (running >= MOST_PROBES) return reply.code(429).send(TOO_MANY_PROBES);
+    running += 1;
+    try {
+      const report = await deps.probe(read.request);
+      const detail = `${report.domain}: ${report.problem?.reason ?? "mail can go"}`;
+      deps.emit("admin.action", { action: "probe", address: request.ip, detail });
+      return report;
+    } finally {
+      running -= 1;
+    }
+  });
+}
+
+const TOO_MANY_PROBES: BadRequest = {
+  error: "Other probes are still under way",
+  remedy: "Wait until one of them has ended.",
+};
 
 function asRecord(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};

@@ -18,7 +18,8 @@ export interface AdminClient {
   /** Whether it lives; needs no token. */
   readonly isAlive: () => Promise<boolean>;
   readonly get: (path: string) => Promise<AdminAnswer>;
-  readonly post: (path: string, body?: object) => Promise<AdminAnswer>;
+  /** `patienceMs`: for what takes its time; else a minute. */
+  readonly post: (path: string, body?: object, patienceMs?: number) => Promise<AdminAnswer>;
 }
 
 const TIMEOUT_MS = 60_000;
@@ -29,18 +30,25 @@ export async function findGateway(settings: Settings): Promise<AdminClient | und
   const gateway = await readGatewayFile(settings.dataDir);
   if (gateway === undefined) return undefined;
   const place = gateway.admin;
-  const ask = async (method: string, path: string, body?: object): Promise<AdminAnswer> => {
+  const ask = async (method: string, path: string, body?: object, patienceMs = TIMEOUT_MS): Promise<AdminAnswer> => {
     const token = await readToken(settings.admin.tokenFile);
     if ("kind" in token) return { kind: "unreachable", detail: `${token.message}. ${token.remedy}` };
-    return send({ ...place, method, path, token: token.token, body });
+    return send({ ...place, method, path, token: token.token, body, patienceMs });
   };
   return {
-    isAlive: async () =>
-      (await send({ ...place, method: "GET", path: "/healthz", token: undefined, body: undefined })).kind === "done",
+    isAlive: async () => (await send({ ...place, ...HEALTH })).kind === "done",
     get: (path) => ask("GET", path),
-    post: (path, body) => ask("POST", path, body),
+    post: (path, body, patienceMs) => ask("POST", path, body, patienceMs),
   };
 }
+
+const HEALTH = {
+  method: "GET",
+  path: "/healthz",
+  token: undefined,
+  body: undefined,
+  patienceMs: TIMEOUT_MS,
+} as const;
 
 interface Asked {
   readonly address: string;
@@ -49,10 +57,11 @@ interface Asked {
   readonly path: string;
   readonly token: string | undefined;
   readonly body: object | undefined;
+  readonly patienceMs: number;
 }
 
 /** The one place where network trouble becomes an answer. Plain node:http: no proxy of the environment is asked. */
-function send({ address, port, method, path, token, body }: Asked): Promise<AdminAnswer> {
+function send({ address, port, method, path, token, body, patienceMs }: Asked): Promise<AdminAnswer> {
   const text = body === undefined ? undefined : JSON.stringify(body);
   const headers = {
     ...(token !== undefined && { authorization: `Bearer ${token}` }),
@@ -64,7 +73,7 @@ function send({ address, port, method, path, token, body }: Asked): Promise<Admi
         kind: "unreachable",
         detail: `The gateway does not answer on ${address} port ${port} (${error.code ?? error.name}).`,
       });
-    const signal = AbortSignal.timeout(TIMEOUT_MS);
+    const signal = AbortSignal.timeout(patienceMs);
     const sent = request({ host: address, port, method, path, headers, signal, agent: false }, (response) => {
       const chunks: Buffer[] = [];
       let length = 0;

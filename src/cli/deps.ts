@@ -7,6 +7,7 @@ import type { Events } from "../report/events.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import type { QueueStore } from "../store/queue.ts";
+import type { Outside } from "./outside.ts";
 
 /** sysexits.h, as far as the contract uses it. */
 export const EXIT = { good: 0, no: 1, usage: 64, unreachable: 69, configuration: 78 } as const;
@@ -60,6 +61,7 @@ export interface CliDeps {
   readonly loadConfig: (file: string) => Promise<Loaded>;
   readonly startGateway: (options: StartOptions) => Promise<Started>;
   readonly openQueue: (settings: Settings) => Promise<OpenedQueue>;
+  readonly openOutside: (settings: Settings) => Outside;
   /** `scrypt:N:r:p:SALT:HASH` of a new password. */
   readonly hashPassword: (password: string) => Promise<string>;
   /** `run` is called at each such signal to this process. */

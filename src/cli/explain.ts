@@ -1,17 +1,26 @@
 /**
  * `sealpost explain ADDRESS`: the policy for one recipient, by the same functions that judge its mail: each demand, the
- * line it comes from, and in a sentence what a session must prove. Looks nothing up in DNS.
+ * line it comes from, and in a sentence what a session must prove; and what the destination publishes, as DNS has it.
  */
 import { X509Certificate } from "node:crypto";
+import type { Settings } from "../config/settings.ts";
 import { decisions, describeNextHop } from "../decide/decide.ts";
 import type { MatchEntry, Origin, OutboundPolicy } from "../decide/policy.ts";
 import { formatDomain, formatMailbox, type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 import type { Pin, TlsLevel } from "../mail/tls-requirement.ts";
 import { type CliDeps, type Common, EXIT, type ExitCode, printJson, refuse } from "./deps.ts";
+import { publishedLines } from "./probe-text.ts";
 import { loadSettings, shownPath } from "./settings.ts";
 import { exactDuration, painter, printable, wrapped } from "./text.ts";
 
-export async function explain(deps: CliDeps, common: Common, address: string): Promise<ExitCode> {
+export interface ExplainOptions {
+  readonly address: string;
+  /** Asks no resolver. */
+  readonly offline?: boolean;
+}
+
+export async function explain(deps: CliDeps, common: Common, options: ExplainOptions): Promise<ExitCode> {
+  const { address, offline = false } = options;
   const recipient = parseMailbox(address);
   if (recipient === undefined)
     return refuse(deps, EXIT.usage, [`${JSON.stringify(address)} is no address. Write one, as anna@acme.example.`]);
@@ -19,7 +28,9 @@ export async function explain(deps: CliDeps, common: Common, address: string): P
   if (typeof settings === "number") return settings;
   const now = deps.clock.now();
   const outbound = decisions(settings.policy)(recipient, now);
-  const facts = factsOf(deps, { outbound, recipient, now });
+  const asked = { outbound, recipient, now };
+  const published = offline || !outbound.permitted ? [] : [await publishedFact(deps, settings, asked)];
+  const facts = [...factsOf(deps, asked), ...published];
   if (common.json) printJson(deps, asJson(recipient, facts));
   else print(deps, recipient, facts);
   return EXIT.good;
@@ -96,6 +107,17 @@ function factsOf(deps: CliDeps, asked: Asked): Fact[] {
     },
   ];
   return facts.filter((fact) => fact !== undefined);
+}
+
+/** Asked for whatever the level: what is there can be demanded. */
+async function publishedFact(deps: CliDeps, settings: Settings, { recipient, outbound }: Asked): Promise<Fact> {
+  const outside = deps.openOutside(settings);
+  try {
+    const value = await outside.published(formatDomain(recipient.domain), outbound);
+    return { key: "published", label: "published", value, text: publishedLines(value).join("\n") };
+  } finally {
+    await outside.close();
+  }
 }
 
 /** What a session must prove before mail crosses it (contract, section 4). */

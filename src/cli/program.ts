@@ -6,7 +6,9 @@ import { Command, CommanderError } from "commander";
 import { check } from "./check.ts";
 import { demo } from "./demo.ts";
 import { type CliDeps, type Common, EXIT, type ExitCode, printJson, refuse } from "./deps.ts";
-import { explain } from "./explain.ts";
+import { doctor } from "./doctor.ts";
+import { explain, type ExplainOptions } from "./explain.ts";
+import { probe, type ProbeOptions } from "./probe.ts";
 import { type Chosen, type Filters, queueList, queueRemove, queueRetry, queueShow } from "./queue.ts";
 import { reload } from "./reload.ts";
 import { start } from "./start.ts";
@@ -88,11 +90,35 @@ function addGateway(program: Command, deps: CliDeps, running: Running): void {
         return EXIT.good;
       }),
     );
-  program
+  const explained = program
     .command("explain")
     .argument("<address>", "a recipient")
-    .description("show what mail to a recipient must prove, and the line that says so")
-    .action(running<[string]>((common, address) => explain(deps, common, address)));
+    .description("show what mail to a recipient must prove, the line that says so, and what is published");
+  explained
+    .option("--offline", "ask no resolver")
+    .action(
+      running<[string]>((common, address) =>
+        explain(deps, common, { ...explained.opts<Omit<ExplainOptions, "address">>(), address }),
+      ),
+    );
+  const probed = program
+    .command("probe")
+    .argument("<domain>", "where mail would go")
+    .description("try every mail host of a domain as a delivery would, without mail");
+  probed
+    .option("--host <host>", "only this one, by name or address")
+    .option("--level <level>", "as if the policy had this level")
+    .option("--transcript", "show the dialogue")
+    .option("--release", "when mail can go, try what waits for the domain at once")
+    .action(
+      running<[string]>((common, domain) =>
+        probe(deps, common, { ...probed.opts<Omit<ProbeOptions, "domain">>(), domain }),
+      ),
+    );
+  program
+    .command("doctor")
+    .description("look for what could keep mail waiting on our own side, and what to do about it")
+    .action(running<[]>((common) => doctor(deps, common)));
   program
     .command("demo")
     .description("show it all on this machine: a gateway, partners good and bad, and mail")
@@ -164,7 +190,7 @@ function addOthers(program: Command, deps: CliDeps, running: Running): void {
     .action(running<[string]>((common, name) => usersAdd(deps, common, { ...add.opts<object>(), name })));
 }
 
-const LATER = ["probe", "doctor", "trace", "erase", "promote", "report", "import", "dkim", "smime", "key"];
+const LATER = ["trace", "erase", "promote", "report", "import", "dkim", "smime", "key"];
 const LATER_IN_QUEUE = ["hold", "release", "bounce", "reroute", "migrate"];
 
 /** Known names that nothing stands behind yet, so that nobody takes them for a misspelling. */

@@ -81,7 +81,9 @@ export function exactDuration(ms: number): string {
 export function size(octets: number): string {
   if (octets < 1_024) return `${octets} B`;
   const kib = octets / 1_024;
-  return kib < 1_024 ? `${kib.toFixed(kib < 10 ? 1 : 0)} KiB` : `${(kib / 1_024).toFixed(1)} MiB`;
+  if (kib < 1_024) return `${kib.toFixed(kib < 10 ? 1 : 0)} KiB`;
+  const mib = kib / 1_024;
+  return mib < 10_240 ? `${mib.toFixed(1)} MiB` : `${(mib / 1_024).toFixed(1)} GiB`;
 }
 
 export function count(number: number, noun: string): string {
@@ -89,5 +91,5 @@ export function count(number: number, noun: string): string {
 }
 
 function plural(noun: string): string {
-  return noun.endsWith("y") ? `${noun.slice(0, -1)}ies` : `${noun}s`;
+  return /[^aeiou]y$/.test(noun) ? `${noun.slice(0, -1)}ies` : `${noun}s`;
 }

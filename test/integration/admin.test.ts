@@ -36,6 +36,7 @@ function create(over: Partial<AdminDeps> = {}): AdminServer {
     ready: () => ({ ready: true, problems: [] }),
     status: () => ({ version: "0.1.0" }),
     metrics: () => Promise.resolve("sealpost_ready 1\n"),
+    probe: () => Promise.reject(new Error("no probe was expected")),
     emit,
     clock: systemClock,
     random: systemRandom,

@@ -7,6 +7,7 @@ import { diskFiles } from "../../src/config/files.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { selfSigned } from "../../src/config/self-signed.ts";
 import { startGateway } from "../../src/gateway.ts";
+import { createOutside } from "../../src/outside.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { systemRandom } from "../../src/runtime/random.ts";
 
@@ -44,6 +45,7 @@ export function cliDeps(
         ...rest,
       }),
     openQueue: (settings) => openStoppedQueue(settings, { clock: systemClock, random: systemRandom }),
+    openOutside: (settings) => createOutside(settings, { clock: systemClock, random: systemRandom }),
     hashPassword: (password) => hashPassword(password, systemRandom),
     onSignal: () => undefined,
     ...over,

@@ -17,8 +17,8 @@ function acme(over: Partial<OutboundPolicy>, exceptions: readonly OutboundPolicy
 
 async function explained(partners: readonly PartnerPolicy[], address = "bea@acme.example") {
   const loadConfig = () => Promise.resolve({ ok: true as const, settings: settings({ partners }), warnings: [] });
-  const text = await run(["explain", address], { loadConfig });
-  const json = await run(["explain", address, "--json"], { loadConfig });
+  const text = await run(["explain", address, "--offline"], { loadConfig });
+  const json = await run(["explain", address, "--json", "--offline"], { loadConfig });
   expect([text.code, json.code]).toEqual([0, 0]);
   return { text: text.out, json: JSON.parse(json.out) as Record<string, unknown> };
 }

@@ -75,6 +75,7 @@ export async function run(args: readonly string[], over: Partial<CliDeps> = {}):
     loadConfig: () => Promise.resolve({ ok: true, settings: settings(), warnings: [] }),
     startGateway: never,
     openQueue: never,
+    openOutside: never,
     hashPassword: never,
     onSignal: () => undefined,
     ...over,

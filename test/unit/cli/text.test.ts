@@ -28,6 +28,7 @@ describe("text for people", () => {
     [1_023, "1023 B"],
     [4_403, "4.3 KiB"],
     [52_428_800, "50.0 MiB"],
+    [53_687_091_200, "50.0 GiB"],
   ])("tells %i octets as %s", (octets, text) => expect(size(octets)).toBe(text));
 
   it("aligns columns by what is seen, colour apart", () => {
