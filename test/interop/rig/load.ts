@@ -3,7 +3,7 @@
  * An id counts as acknowledged only when the 250 after DATA has been read.
  */
 import { setTimeout as pause } from "node:timers/promises";
-import { type Dialogue, openDialogue, pipelined } from "./dialogue.ts";
+import { type Dialogue, openDialogue, pipelined, type Reply } from "./dialogue.ts";
 
 export interface LoadMessage {
   readonly id: string;
@@ -29,8 +29,8 @@ export interface LoadWish {
 
 export interface LoadRecord {
   readonly acknowledged: { readonly id: string; readonly to: readonly string[] }[];
-  /** Reply code after DATA → how often, other than 250. */
-  readonly refused: Map<number, number>;
+  /** First refusal of a message, as "452 4.3.1" → how often. */
+  readonly refused: Map<string, number>;
   lostConnections: number;
 }
 
@@ -52,9 +52,10 @@ async function oneSession(wish: LoadWish, record: LoadRecord): Promise<void> {
       dialogue = await openDialogue(wish.port(), wish.address);
       await greet(dialogue, wish.tls);
       for (let i = 0; i < (wish.perConnection ?? 1_000) && next !== undefined && wish.stopped?.() !== true; i++) {
-        const code = await send(dialogue, next);
+        const { code, text } = await send(dialogue, next);
+        const answer = `${code} ${text.split(" ")[0]}`;
         if (code === 250) record.acknowledged.push({ id: next.id, to: next.to });
-        else record.refused.set(code, (record.refused.get(code) ?? 0) + 1);
+        else record.refused.set(answer, (record.refused.get(answer) ?? 0) + 1);
         next = wish.next();
       }
       await dialogue.write("QUIT\r\n");
@@ -78,20 +79,20 @@ async function greet(dialogue: Dialogue, tls: LoadWish["tls"]): Promise<void> {
   expectCode((await pipelined(dialogue, ["EHLO load.own.test"]))[0], 250);
 }
 
-async function send(dialogue: Dialogue, message: LoadMessage): Promise<number> {
+async function send(dialogue: Dialogue, message: LoadMessage): Promise<Reply> {
   const recipients = message.to.map((to) => `RCPT TO:<${to}>`);
   const replies = await pipelined(dialogue, [`MAIL FROM:<${message.from}>`, ...recipients, "DATA"]);
   const refused = replies.find(({ code }) => code >= 400);
   if (refused !== undefined) {
     await pipelined(dialogue, ["RSET"]);
-    return refused.code;
+    return refused;
   }
   if (Buffer.isBuffer(message.content)) await dialogue.write(Buffer.concat([message.content, Buffer.from(".\r\n")]));
   else {
     for await (const piece of message.content) await dialogue.write(piece);
     await dialogue.write(".\r\n");
   }
-  return (await dialogue.reply()).code;
+  return dialogue.reply();
 }
 
 function expectCode(reply: { code: number; text: string } | undefined, code: number): void {
