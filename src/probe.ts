@@ -51,9 +51,10 @@ export function createProbe(deps: ProbeDeps): Prober {
     probe: (request) => {
       const { level } = request;
       const outbound = policyFor(deps, request.domain);
-      return run(deps, level === undefined ? outbound : { ...outbound, tls: { ...outbound.tls, level } }, request);
+      const asked = level === undefined ? outbound : { ...outbound, tls: { ...outbound.tls, level } };
+      return run({ ...deps, asksAll: true }, asked, request);
     },
-    probeHops: (domain, outbound) => run(deps, outbound, { domain, transcript: false }),
+    probeHops: (domain, outbound) => run({ ...deps, asksAll: false }, outbound, { domain, transcript: false }),
     published: async (domain, outbound) => {
       const { found, unresolved } = await resolveAll(deps, domain, outbound);
       const ask = askAll(domain, outbound.tls, deps.steps);
@@ -97,7 +98,10 @@ async function resolveAll(
   return { found, unresolved };
 }
 
-async function run(deps: ProbeDeps, outbound: OutboundPolicy, request: ProbeRequest): Promise<ProbeReport> {
+/** `asksAll`: for what is published, whether or not the policy honours it. */
+type Running = ProbeDeps & { readonly asksAll: boolean };
+
+async function run(deps: Running, outbound: OutboundPolicy, request: ProbeRequest): Promise<ProbeReport> {
   const { domain, host: only, transcript, level } = request;
   const { clock } = deps;
   const { found, unresolved } = await resolveAll(deps, domain, outbound);
@@ -145,8 +149,8 @@ function whyNobody(
   return problem("deferred", "host-not-found", which);
 }
 
-async function probeHost(deps: ProbeDeps, outbound: OutboundPolicy, domain: string, host: Host) {
-  const { steps } = deps;
+async function probeHost(deps: Running, outbound: OutboundPolicy, domain: string, host: Host) {
+  const { steps, asksAll } = deps;
   const dialogue: DialogueLine[] = [];
   const onLine = (from: DialogueLine["from"], text: string): void => void dialogue.push({ from, text });
   const watched: Steps<VerifiedSession> = {
@@ -157,8 +161,9 @@ async function probeHost(deps: ProbeDeps, outbound: OutboundPolicy, domain: stri
   };
   const { tls } = outbound;
   const undertaking = { delivery: nothingFor(domain), tls, steps: watched, ask: askingFor(domain, tls, steps) };
-  const [trial, published] = await Promise.all([tryHost(undertaking, host), askAll(domain, tls, steps)(host)]);
-  return { trial, published, dialogue };
+  const all = asksAll ? askAll(domain, tls, steps)(host) : undefined;
+  const trial = await tryHost(undertaking, host);
+  return { trial, published: (await all) ?? trial.seen.published, dialogue };
 }
 
 /** What is published, whether or not the policy honours it. */

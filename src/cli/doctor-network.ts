@@ -3,7 +3,7 @@
  * else, and sends no mail: a next hop is spoken to as a delivery would, up to its verdict.
  */
 import type { Settings } from "../config/settings.ts";
-import { describeNextHop } from "../decide/decide.ts";
+import { decisions, describeNextHop } from "../decide/decide.ts";
 import type { OutboundPolicy } from "../decide/policy.ts";
 import { parseDomainName } from "../mail/domain-name.ts";
 import { bad, type Finding, good, warn } from "./finding.ts";
@@ -123,21 +123,25 @@ interface Hop {
 }
 
 /** A configured next hop is ours to speak to; the MX of others are not. */
-export async function checkNextHops(outside: Outside, { policy, hostname }: Settings): Promise<Finding[]> {
-  const hops: Hop[] = [
-    { domain: hostname, outbound: policy.default },
-    ...policy.ownDomains.map(({ domain, outbound }) => ({ domain, outbound })),
-    ...policy.partners.map(({ domains, subdomainsOf, outbound }) => ({
-      domain: domains[0] ?? subdomainsOf[0] ?? hostname,
-      outbound,
-    })),
-  ].flatMap(({ domain, outbound }) => {
-    const nextHop = outbound.nextHop.filter(({ kind }) => kind !== "mx");
+export async function checkNextHops(outside: Outside, settings: Settings, now: number): Promise<Finding[]> {
+  const hops = routesOf(settings, now).flatMap(({ domain, outbound }): Hop[] => {
+    const nextHop = outbound.permitted ? outbound.nextHop.filter(({ kind }) => kind !== "mx") : [];
     const name = nextHop.map(describeNextHop).join(", ");
     return nextHop.length === 0 ? [] : [{ name, domain, outbound: { ...outbound, nextHop } }];
   });
   const distinct = new Map(hops.map((hop) => [JSON.stringify([hop.name, hop.outbound.tls]), hop]));
   return Promise.all([...distinct.values()].map((hop) => checkNextHop(outside, hop)));
+}
+
+/** What is in force now, exceptions included, with a domain that it is for. */
+function routesOf({ policy, hostname }: Settings, now: number): Pick<Hop, "domain" | "outbound">[] {
+  const decide = decisions(policy);
+  const partners = policy.partners.map(({ domains, subdomainsOf, outbound }) => {
+    const domain = parseDomainName(domains[0] ?? "");
+    if (domain === undefined) return { domain: subdomainsOf[0] ?? hostname, outbound };
+    return { domain, outbound: decide({ localPart: "postmaster", domain }, now) };
+  });
+  return [{ domain: hostname, outbound: policy.default }, ...policy.ownDomains, ...partners];
 }
 
 async function checkNextHop(outside: Outside, { name, domain, outbound }: Hop): Promise<Finding> {

@@ -30,7 +30,7 @@ export async function doctor(deps: CliDeps, common: Common): Promise<ExitCode> {
       checkDisk(settings),
       checkModes(settings),
       checkQueue(deps, settings),
-      checkNextHops(outside, settings),
+      checkNextHops(outside, settings, deps.clock.now()),
     ]);
     const certificates = checkOwnCertificates(settings, deps.clock.now());
     const onNetwork = [...resolvers, ...name, ...checkSourceAddresses(settings), ...tlsa, ...hops];

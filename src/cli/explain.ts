@@ -5,6 +5,7 @@
 import { X509Certificate } from "node:crypto";
 import type { Settings } from "../config/settings.ts";
 import { decisions, describeNextHop } from "../decide/decide.ts";
+import { honoured } from "../decide/demand.ts";
 import type { MatchEntry, Origin, OutboundPolicy } from "../decide/policy.ts";
 import { formatDomain, formatMailbox, type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 import type { Pin, TlsLevel } from "../mail/tls-requirement.ts";
@@ -85,6 +86,7 @@ function factsOf(deps: CliDeps, asked: Asked): Fact[] {
     { key: "nextHop", label: "next hop", value: hops, text: hopText(asked, hops), ...at("next_hop") },
     { key: "level", label: "level", value: tls.level, text: tls.level, ...at("tls.level") },
     { key: "proof", label: "", value: PROOF[tls.level], text: PROOF[tls.level] },
+    honoursFact(tls, tls.dane === "honour" ? at("tls.mta_sts") : at("tls.dane")),
     CHECKS_NAMES.has(tls.level) ? namesFact(asked, at("tls.match")) : undefined,
     CHECKS_NAMES.has(tls.level) ? trustFact(outbound, at("tls.ca")) : undefined,
     tls.level === "fingerprint" ? pinsFact(tls.fingerprints, now, at("tls.fingerprints")) : undefined,
@@ -123,7 +125,7 @@ async function publishedFact(deps: CliDeps, settings: Settings, { recipient, out
 /** What a session must prove before mail crosses it (contract, section 4). */
 const PROOF: Readonly<Record<TlsLevel, string>> = {
   none: "TLS is not tried: mail crosses in clear.",
-  may: "Nothing. TLS is used where it is offered; after a failed handshake and a retry the mail crosses in clear.",
+  may: "Nothing of itself. TLS is used where it is offered; after a failed handshake and a retry mail crosses in clear.",
   encrypt: "The session is encrypted; the peer may be anybody. Without TLS the mail waits.",
   verify:
     "The session is encrypted, the certificate is valid under the trusted CAs, and it has one of the names below.",
@@ -169,6 +171,18 @@ function exactDays(ms: number): string {
 
 function hopText({ recipient }: Asked, hops: readonly string[]): string {
   return hops.map((hop) => (hop === "mx" ? `the MX of ${formatDomain(recipient.domain)}` : hop)).join(", then ");
+}
+
+/** What the destination's own publications add, by the function that lets them. */
+function honoursFact(tls: OutboundPolicy["tls"], origin: { origin?: string }): Fact | undefined {
+  if (tls.level === "none") return undefined;
+  const value = honoured(tls);
+  const asked = [...(value.dane ? ["DANE"] : []), ...(value.mtaSts ? ["MTA-STS"] : [])].join(" and ");
+  const text =
+    asked === ""
+      ? "nothing that the destination publishes"
+      : `what the destination publishes by ${asked}${tls.mtaSts === "require" ? "; an announced policy must be had" : ""}`;
+  return { key: "honours", label: "besides", value, text, ...origin };
 }
 
 /** The names as they come out for this recipient, as far as that is known before DNS is asked. */

@@ -83,7 +83,8 @@ function placeOf({ host, address, port }: PublishedHost): string {
 export function publishedLines({ hosts, unresolved }: Published): string[] {
   return [
     ...hosts.flatMap((host) => {
-      const rows = publishedRows(host).map(({ label, text }) => `  ${label.padEnd(LABEL_WIDTH)}${text}`);
+      let last = "";
+      const rows = publishedRows(host).map(({ label, text }) => `${(last = label || last)}: ${text}`);
       return [placeOf(host), ...rows];
     }),
     ...unresolved.map(({ nextHop, reason, detail }) => `${nextHop}: ${reason}: ${detail}`),

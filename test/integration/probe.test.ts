@@ -362,9 +362,10 @@ describe("explain", () => {
     const { code, out } = await sealpost("explain", "bea@acme.test");
     expect(code).toBe(0);
     expect(out).toMatch(
-      / {2}published +mx1\.acme\.test \(127\.0\.0\.2 port \d+\)\n +DNSSEC +MX secure, addresses secure\n/,
+      / {2}published +mx1\.acme\.test \(127\.0\.0\.2 port \d+\)\n +DNSSEC: MX secure, addresses secure\n/,
     );
-    expect(out).toContain(`3 1 1 ${good.spkiSha256}`);
+    expect(out).toContain(`TLSA: 3 1 1 ${good.spkiSha256}`);
+    expect(out).toMatch(/ {2}besides +nothing that the destination publishes\n/);
     expect(mx?.connections()).toBe(0);
     const json = JSON.parse((await sealpost("explain", "bea@acme.test", "--json")).out) as object;
     expect(json).toMatchObject({ published: { hosts: [{ dane: { status: "usable" } }] } });
