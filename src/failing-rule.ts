@@ -36,7 +36,7 @@ export function failingRule(
     case "tls-parameters-too-weak":
       return written(
         outbound,
-        "tls.min_version",
+        "tls.min_version" in outbound.origins ? "tls.min_version" : "tls.profile",
         `min_version ${outbound.tls.minVersion}, profile ${outbound.tls.profile.name}`,
       );
     case "client-certificate-demanded":

@@ -11,6 +11,7 @@ import type { Host } from "./mail/host.ts";
 import { parseMailDomain } from "./mail/mailbox.ts";
 import { problem, type Problem } from "./mail/outcome.ts";
 import type { DialogueLine } from "./mail/session.ts";
+import type { TlsLevel } from "./mail/tls-requirement.ts";
 import { probedHost, probeProblem, publishedHost } from "./probed-host.ts";
 import { askingFor } from "./published.ts";
 import type { ProbeReport, ProbeRequest, Published as PublishedReport } from "./report/probe-report.ts";
@@ -51,8 +52,7 @@ export function createProbe(deps: ProbeDeps): Prober {
     probe: (request) => {
       const { level } = request;
       const outbound = policyFor(deps, request.domain);
-      const asked = level === undefined ? outbound : { ...outbound, tls: { ...outbound.tls, level } };
-      return run({ ...deps, asksAll: true }, asked, request);
+      return run({ ...deps, asksAll: true }, level === undefined ? outbound : atLevel(outbound, level), request);
     },
     probeHops: (domain, outbound) => run({ ...deps, asksAll: false }, outbound, { domain, transcript: false }),
     published: async (domain, outbound) => {
@@ -71,6 +71,12 @@ function policyFor({ snapshot, clock }: ProbeDeps, domain: string): OutboundPoli
   return parsed === undefined
     ? settings.policy.default
     : decide({ localPart: "postmaster", domain: parsed }, clock.now());
+}
+
+/** No line of the configuration is behind this level. */
+function atLevel({ tls, origins, ...rest }: OutboundPolicy, level: TlsLevel): OutboundPolicy {
+  const { "tls.level": _, ...others } = origins;
+  return { ...rest, tls: { ...tls, level }, origins: others };
 }
 
 interface Unresolved {
@@ -102,7 +108,7 @@ async function resolveAll(
 type Running = ProbeDeps & { readonly asksAll: boolean };
 
 async function run(deps: Running, outbound: OutboundPolicy, request: ProbeRequest): Promise<ProbeReport> {
-  const { domain, host: only, transcript, level } = request;
+  const { domain, host: only, transcript } = request;
   const { clock } = deps;
   const { found, unresolved } = await resolveAll(deps, domain, outbound);
   const meant = found.filter(({ name, address }) => only === undefined || name === only || address === only);
@@ -122,7 +128,7 @@ async function run(deps: Running, outbound: OutboundPolicy, request: ProbeReques
   ];
   const nobody: Parameters<typeof worse>[1] = { problem: whyNobody(outbound, domain, only) };
   const told = failures.reduce<Parameters<typeof worse>[0]>(worse, undefined) ?? nobody;
-  const levelOrigin = level === undefined ? outbound.origins["tls.level"] : undefined;
+  const levelOrigin = outbound.origins["tls.level"];
   return {
     domain,
     at: new Date(now).toISOString(),

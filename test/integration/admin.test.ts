@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type AdminDeps, type AdminServer, AdminStartError, createAdminServer } from "../../src/admin/admin-server.ts";
 import { createQueueActions } from "../../src/admin/queue-actions.ts";
 import type { Emit, Events } from "../../src/report/events.ts";
+import type { ProbeReport, ProbeRequest } from "../../src/report/probe-report.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { systemRandom } from "../../src/runtime/random.ts";
 import { type FakeQueue, fakeQueue, item } from "../unit/admin/fake-queue.ts";
@@ -178,6 +179,55 @@ describe("reload over HTTP", () => {
   it("is no GET: nothing is changed by a link", async () => {
     const { ask } = await asking({ reload: () => Promise.reject(new Error("must not be called")) });
     expect((await ask("GET", "/api/v1/reload")).status).toBe(404);
+  });
+});
+
+describe("a probe over HTTP", () => {
+  const report: ProbeReport = {
+    domain: "acme.example",
+    at: "2026-11-25T12:00:00.000Z",
+    ok: true,
+    level: "encrypt",
+    partner: null,
+    source: "default",
+    hosts: [],
+    unresolved: [],
+  };
+
+  it("is answered with the report, and logged with who asked", async () => {
+    const asked: ProbeRequest[] = [];
+    const probe = (request: ProbeRequest) => {
+      asked.push(request);
+      return Promise.resolve(report);
+    };
+    const { ask } = await asking({ probe });
+    const body = { domain: "ACME.example", host: "mx.acme.example", level: "secure" };
+    expect(await ask("POST", "/api/v1/probe", { body })).toMatchObject({ status: 200, json: report });
+    expect(asked).toEqual([{ ...body, domain: "acme.example", transcript: false }]);
+    expect(events).toMatchObject([
+      { event: "admin.action", fields: { action: "probe", detail: "acme.example: mail can go" } },
+    ]);
+  });
+
+  it("is put off while four others are under way; one that fails makes room again", async () => {
+    const ends: ((error: Error) => void)[] = [];
+    const probe = () => new Promise<ProbeReport>((_, reject) => void ends.push(reject));
+    const { ask } = await asking({ probe });
+    const body = { domain: "acme.example" };
+    const running = [1, 2, 3, 4].map(() => ask("POST", "/api/v1/probe", { body }));
+    for (const end = performance.now() + 5_000; ends.length < 4 && performance.now() < end; )
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(await ask("POST", "/api/v1/probe", { body })).toMatchObject({
+      status: 429,
+      json: { remedy: expect.stringContaining("Wait") as string },
+    });
+    for (const end of ends) end(new Error("a defect"));
+    expect((await Promise.all(running)).map(({ status }) => status)).toEqual([500, 500, 500, 500]);
+    const last = ask("POST", "/api/v1/probe", { body });
+    for (const end = performance.now() + 5_000; ends.length < 5 && performance.now() < end; )
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    ends[4]?.(new Error("a defect"));
+    expect((await last).status).toBe(500);
   });
 });
 

@@ -134,8 +134,8 @@ describe("queue", () => {
     const removed = await run(folder, [
       "queue",
       "remove",
-      "--recipient",
-      "bea@acme.example",
+      "--sender",
+      "anna@example.org",
       "--reason",
       "x",
       ...config(),
@@ -143,7 +143,7 @@ describe("queue", () => {
     expect(removed).toMatchObject({ code: 0, error: "" });
     const lines = (await readFile(join(folder, "gateway.log"), "utf8")).trimEnd().split("\n");
     expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
-      { event: "queue.action", action: "remove", matched: 1, reason: "x", filter: { recipient: "@acme.example" } },
+      { event: "queue.action", action: "remove", matched: 1, reason: "x", filter: { sender: "@example.org" } },
       { event: "message.finished", queueId: id, outcome: [{ recipient: "@acme.example", end: "removed" }] },
     ]);
   });

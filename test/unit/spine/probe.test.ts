@@ -180,6 +180,22 @@ describe("a probe", () => {
     if (!("rule" in expected)) expect(report.problem).not.toHaveProperty("rule");
   });
 
+  it("names no line for a level that the configuration does not have", async () => {
+    const { prober: made } = prober(outbound({ origins, tls: tls({ level: "may", trust }) }), {});
+    const report = await made.probe({ domain, transcript: false, level: "dane-only" });
+    expect(report.problem?.rule).toEqual({ demand: "level dane-only" });
+    expect(report).not.toHaveProperty("levelOrigin");
+  });
+
+  it.each([
+    ["min_version", { "tls.min_version": at(8), "tls.profile": at(9) }, 8],
+    ["profile", { "tls.profile": at(9) }, 9],
+  ])("names the line of %s for what is too weak", async (_, more, line) => {
+    const weak = outbound({ origins: { ...origins, ...more }, tls: tls({ trust }) });
+    const report = await probe(weak, { connect: () => encrypted({ version: "TLSv1.1" }) });
+    expect(report.problem?.rule?.origin).toEqual(at(line));
+  });
+
   it("does not demand what the policy ignores, and shows it all the same", async () => {
     const mtaSts = policyOf("enforce", "other.acme.example");
     const report = await probe(outbound({ tls: tls({ trust, mtaSts: "ignore" }) }), { mtaSts });
