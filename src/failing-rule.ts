@@ -22,9 +22,7 @@ export function failingRule(
     case "dane-required":
       return written(outbound, "tls.level", `level ${outbound.tls.level}`);
     case "tlsa-invalid":
-      return seen?.demand === undefined
-        ? written(outbound, "tls.level", `level ${outbound.tls.level}`)
-        : { demand: "DANE, by the TLSA records of the host (RFC 7672)" };
+      return seen?.demand === undefined ? written(outbound, "tls.level", `level ${outbound.tls.level}`) : DANE;
     case "mx-not-in-policy":
       return STS;
     case "sts-policy-fetch-error":
@@ -53,6 +51,7 @@ export function failingRule(
   }
 }
 
+const DANE: Rule = { demand: "DANE, by the TLSA records of the host (RFC 7672)" };
 const STS: Rule = { demand: "MTA-STS, by the policy of the domain (RFC 8461)" };
 const KEY_OF: Readonly<Partial<Record<Reason, string>>> = {
   "certificate-host-mismatch": "tls.match",
@@ -68,7 +67,7 @@ function encryption(seen: Seen | undefined, outbound: OutboundPolicy): Rule {
 function published(seen: Seen | undefined): Rule | undefined {
   const [by] = seen?.demand?.by ?? [];
   if (by === undefined) return undefined;
-  return by === "dane" ? { demand: "DANE, by the TLSA records of the host (RFC 7672)" } : STS;
+  return by === "dane" ? DANE : STS;
 }
 
 /** The first check that the gate does not let pass alone. */

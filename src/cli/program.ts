@@ -57,6 +57,7 @@ export function createProgram(deps: CliDeps): { readonly program: Command; reado
     .exitOverride()
     .showHelpAfterError("(sealpost --help, or sealpost COMMAND --help)");
   addGateway(program, deps, running);
+  addQuestions(program, deps, running);
   addQueue(program, deps, running);
   addOthers(program, deps, running);
   addLater(program, deps, (later) => {
@@ -90,6 +91,14 @@ function addGateway(program: Command, deps: CliDeps, running: Running): void {
         return EXIT.good;
       }),
     );
+  program
+    .command("demo")
+    .description("show it all on this machine: a gateway, partners good and bad, and mail")
+    .action(running<[]>((common) => demo(deps, common)));
+}
+
+/** What would happen, before mail is at stake. */
+function addQuestions(program: Command, deps: CliDeps, running: Running): void {
   const explained = program
     .command("explain")
     .argument("<address>", "a recipient")
@@ -119,10 +128,6 @@ function addGateway(program: Command, deps: CliDeps, running: Running): void {
     .command("doctor")
     .description("look for what could keep mail waiting on our own side, and what to do about it")
     .action(running<[]>((common) => doctor(deps, common)));
-  program
-    .command("demo")
-    .description("show it all on this machine: a gateway, partners good and bad, and mail")
-    .action(running<[]>((common) => demo(deps, common)));
 }
 
 function filtered(command: Command, reason: string): Command {
