@@ -6,6 +6,7 @@ import type * as z from "zod";
 import type { Origin } from "../decide/policy.ts";
 import { keyAt, type Located, type LocatedMap, originAt, type Path, partAt, plain, without } from "./located.ts";
 import { nearest, type Problems, shown } from "./problems.ts";
+import { spaced } from "./schema/values.ts";
 
 export interface Checked<T> {
   readonly value: T;
@@ -70,7 +71,7 @@ function report(tree: LocatedMap, issues: readonly Issue[], problems: Problems):
       if (near !== undefined) meant.add(dotted([...issue.path, near]));
       const origin = keyAt(tree, [...issue.path, key]) ?? originAt(tree, issue.path);
       const keys = `known here: ${known.join(", ")}`;
-      const remedy = near === undefined ? `remove it; ${keys}` : `did you mean ${near}?`;
+      const remedy = spaced(key) ?? (near === undefined ? `remove it; ${keys}` : `did you mean ${near}?`);
       problems.add(origin, `unknown key ${shown(key)}`, remedy);
     }
   }

@@ -25,7 +25,7 @@ export function buildExceptions(
       endsAt: entry.until,
       origin: originAt(tree, path),
     };
-    if (over === undefined) {
+    if (over === undefined || (over.kind === "map" && over.entries.size === 0)) {
       if (entry.inbound !== undefined) return [];
       const remedy = "write what it permits, such as outbound: {tls: {level: encrypt}}";
       building.problems.add(record.origin, "an exception that changes nothing", remedy);

@@ -24,7 +24,10 @@ const LOST: Readonly<Record<FileLost["why"], readonly [string, string]>> = {
   "not-readable": ["cannot be read", "give the user that runs sealpost the right to read it"],
   "not-a-file": ["is not a file", "write the path of a file"],
   "too-big": ["is larger than 1 MiB", "name a smaller file"],
-  "not-text": ["is not a text file", "write the path of a PEM or text file in UTF-8"],
+  "not-text": [
+    "is not text in UTF-8",
+    "save it as UTF-8, or write the path of a text file (certificates and keys: PEM)",
+  ],
 };
 
 export function createFileAccess(files: Files, problems: Problems): FileAccess {

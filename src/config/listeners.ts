@@ -6,7 +6,7 @@ import { isPublicCa } from "./certificates.ts";
 import { readBundles, readKeyPair, readRevocations } from "./key-pairs.ts";
 import { keyAt, type Located, originAt, type Path } from "./located.ts";
 import type { Client, Listener } from "./schema/listeners.ts";
-import { dayOf, DAY_MS } from "./scalars.ts";
+import { dayOf, DAY_MS, isEverybody } from "./scalars.ts";
 import { parseUsers } from "./users.ts";
 
 export interface ListenerContext {
@@ -61,26 +61,46 @@ function buildListener(context: ListenerContext, entry: Listener, path: Path): L
   };
 }
 
-function checkUse({ building, tree, ownDomains }: ListenerContext, entry: Listener, path: Path): void {
+function checkUse(context: ListenerContext, entry: Listener, path: Path): void {
+  const { building, tree } = context;
   const closed = entry.clients.length === 0 && entry.auth === undefined && entry.client_certificates === undefined;
   if (closed) {
     const remedy = "write clients: [NETWORK], auth or client_certificates";
     building.problems.warn(originAt(tree, path), "nobody may send through this listener", remedy);
   }
-  if (entry.senders === "own" && !ownDomains) {
-    const remedy = "write our domains below domains, or senders: any";
-    building.problems.add(originAt(tree, [...path, "senders"]), "senders: own without any domains of our own", remedy);
+  if (entry.senders === "own") needsOwnDomains(context, [...path, "senders"]);
+  for (const [key, what] of [
+    ["xclient", "servers that speak for their clients"],
+    ["proxy_protocol", "proxies"],
+  ] as const) {
+    // Whoever may name another client's address may name a permitted one.
+    for (const [index, network] of entry[key].entries()) {
+      if (!isEverybody(network)) continue;
+      const at = originAt(tree, [...path, key, index]);
+      building.problems.add(
+        at,
+        "everybody could claim a permitted address: an open relay",
+        `write those of your own ${what}`,
+      );
+    }
   }
+}
+
+function needsOwnDomains({ building, tree, ownDomains }: ListenerContext, path: Path): void {
+  if (ownDomains) return;
+  const remedy = "write our domains below domains, or senders: any";
+  building.problems.add(originAt(tree, path), "senders: own without any domains of our own", remedy);
 }
 
 function buildClient(context: ListenerContext, listener: Listener, client: Client, path: Path): ClientEntry {
   const { building, tree } = context;
   const { problems, now } = building;
   const { network, until, tls, profile, senders } = client;
-  if (network.prefix === 0) {
+  if (isEverybody(network)) {
     const at = originAt(tree, [...path, "network"]);
     problems.add(at, "this network is everybody: an open relay", "write the networks of your own servers");
   }
+  if (senders === "own") needsOwnDomains(context, [...path, "senders"]);
   const tlsKey = keyAt(tree, [...path, "tls"]);
   if (listener.tls === "implicit" && tlsKey !== undefined) {
     problems.add(tlsKey, "tls has no effect at a listener with tls: implicit", "remove it");

@@ -45,8 +45,9 @@ function readPartners(folder: string, deps: ConfigDeps, access: FileAccess, prob
   return names.flatMap((name) => {
     const file = join(folder, name);
     if (name.startsWith(".")) return [];
-    if (name.endsWith(".yml")) {
-      const remedy = `rename it to ${name.slice(0, -4)}.yaml`;
+    const [, stem] = /^(.+)\.ya?ml$/i.exec(name) ?? [];
+    if (stem !== undefined && !name.endsWith(".yaml")) {
+      const remedy = `rename it to ${stem}.yaml`;
       problems.add({ file, line: 1, column: 1 }, "only files whose names end in .yaml are read", remedy);
     }
     if (!name.endsWith(".yaml")) return [];

@@ -79,6 +79,11 @@ export function parseNetwork(text: string): Network | undefined {
   return { address: address.toLowerCase(), prefix };
 }
 
+/** All of IPv4 or of IPv6. IPv4 may also be written as IPv6 (RFC 4291 §2.5.5.2): ::ffff:0:0/96. */
+export function isEverybody({ address, prefix }: Network): boolean {
+  return prefix === 0 || (isIPv6(address) && prefix <= 96 && addressBits(address) >> 32n === 0xffffn);
+}
+
 /** The address with all bits behind the prefix cleared, as it should have been written; the same text when it was. */
 export function networkBase({ address, prefix }: Network): string {
   const bits = addressBits(address);

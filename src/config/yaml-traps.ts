@@ -41,7 +41,9 @@ function lineAround(text: string, offset: number): { readonly begin: number; rea
 function flawOf(error: YAMLParseError, line: string, begin: number): SyntaxFlaw {
   const [offset] = error.pos;
   const column = offset - begin;
-  return bracketed(line, column, begin) ?? reference(line, begin) ?? byCode(error, line, column);
+  const known = bracketed(line, column, begin) ?? reference(line, begin);
+  if (known !== undefined) return known;
+  return (error.code === "MULTILINE_IMPLICIT_KEY" && keyless(line, begin)) || byCode(error, line, column);
 }
 
 /** `[host]:25` and `[tls]*`: YAML takes the brackets for a list and chokes on the rest. */
@@ -68,7 +70,18 @@ function reference(line: string, begin: number): SyntaxFlaw | undefined {
   return {
     offset: begin + open,
     message: `YAML reads the braces of ${shown(whole)} as a map`,
-    remedy: `put it in quotes: "${whole}"`,
+    remedy: `put it in quotes: "${whole}"; a number or true and false: on a line of its own, without braces around it`,
+  };
+}
+
+/** `hostname:relay.example.org` and `hostname relay.example.org`: no key at all for YAML. */
+function keyless(line: string, begin: number): SyntaxFlaw | undefined {
+  const [, indent = "", key, colon, rest] = /^(\s*(?:- )?)([A-Za-z_]\w*)(:|[ \t]+)(\S.*)$/.exec(line) ?? [];
+  if (key === undefined || colon === undefined || rest === undefined) return undefined;
+  return {
+    offset: begin + indent.length,
+    message: colon === ":" ? "no space behind the colon" : `no colon behind ${shown(key)}`,
+    remedy: `write ${key}: ${rest}`,
   };
 }
 

@@ -20,20 +20,20 @@ import {
   pattern,
   plainText,
   positiveDuration,
+  positiveSize,
   profile,
   resolver,
   size,
+  someOf,
   wanted,
   word,
 } from "./values.ts";
 
-const trust = z.union([z.literal("system"), oneOrMany(path)]);
+const trust = z.union([z.literal("system"), someOf(path, "write system, or the bundles to trust")]);
 const nothing = (value: unknown) => value === null;
-const isDefault = (expected: readonly number[]) => (value: readonly number[]) =>
-  value.length === 0 || value.join() === expected.join();
 
 const limits = mapOf({
-  message_size: size.prefault("50MiB"),
+  message_size: positiveSize.prefault("50MiB"),
   recipients: count(1, 100_000).default(1000),
   connections: count(1, 100_000).default(1000),
   connections_per_client: count(1, 100_000).default(100),
@@ -50,7 +50,7 @@ const queue = mapOf({
   store: later(z.union([word("sqlite"), postgres]), "write store: sqlite", (value) => value === "sqlite").optional(),
   key_file: path.prefault("../certs/queue.key"),
   allow_group_read: flag.optional(),
-  retry: oneOrMany(positiveDuration).prefault(["1m", "5m", "15m", "30m", "1h"]),
+  retry: someOf(positiveDuration, "write retry: [1m, 5m, 15m, 30m, 1h]").prefault(["1m", "5m", "15m", "30m", "1h"]),
   lifetime: positiveDuration.prefault("5d"),
   bounce_lifetime: positiveDuration.prefault("2d"),
   delay_notices: later(
@@ -70,7 +70,10 @@ const queue = mapOf({
 const delivery = mapOf({
   port: count(1, 65_535).default(25),
   source_address: oneOrMany(ip).prefault([]),
-  ip_versions: oneOrMany(z.literal([4, 6], { error: wanted("an IP version", "write 4 or 6") })).prefault([4, 6]),
+  ip_versions: someOf(
+    z.literal([4, 6], { error: wanted("an IP version", "write 4 or 6") }),
+    "write ip_versions: [4, 6]",
+  ).prefault([4, 6]),
   connect_timeout: positiveDuration.prefault("30s"),
   command_timeout: positiveDuration.prefault("5m"),
   data_timeout: positiveDuration.prefault("10m"),
@@ -93,13 +96,13 @@ const logTarget = z.union([
 ]);
 
 const alarms = mapOf({
-  waiting: later(duration, "write waiting: 1h", (value) => value === 3_600_000 || value === 0).optional(),
+  waiting: later(duration, "write waiting: 0s", (value) => value === 0).optional(),
   certificate_days: later(
     oneOrMany(count(0, 3650)),
-    "write certificate_days: [30, 14, 7, 1]",
-    isDefault([30, 14, 7, 1]),
+    "write certificate_days: []",
+    (value) => value.length === 0,
   ).optional(),
-  mail: flag.optional(),
+  mail: later(flag, "write mail: false", (value) => !value).optional(),
   webhook: later(
     z.union([plainText, z.record(z.string(), z.unknown())]).nullable(),
     "write webhook: null",
@@ -145,7 +148,9 @@ export const gateway = mapOf({
   mode: mode.optional(),
   match_sets: sets.prefault({}),
   smime: smime.optional(),
-  exceptions: listOf(mapOf({ ...exceptionShape, domains: oneOrMany(pattern) })).prefault([]),
+  exceptions: listOf(mapOf({ ...exceptionShape, domains: someOf(pattern, "write the domains it is for") })).prefault(
+    [],
+  ),
   rules: later(listOf(z.record(z.string(), z.unknown())), "write rules: []", (value) => value.length === 0).optional(),
   history: mapOf({ keep: later(duration, "write keep: 0s", (value) => value === 0).optional() }).optional(),
   log: mapOf({

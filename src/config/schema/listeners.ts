@@ -16,6 +16,7 @@ import {
   pattern,
   plainText,
   profile,
+  someOf,
   text,
   word,
 } from "./values.ts";
@@ -24,7 +25,10 @@ const glob = text("a pattern for senders", 'write own, any, user@example.org or 
   /^[^\s@]+@[^\s@]+$/.test(value) && value.length <= 320 ? value.toLowerCase() : undefined,
 );
 
-export const senders = z.union([z.enum(["own", "any"]), oneOrMany(glob)]);
+export const senders = z.union([
+  z.enum(["own", "any"]),
+  someOf(glob, 'write own, any, or patterns such as "*@example.org"'),
+]);
 
 const client = z.union([
   network.transform((network) => ({

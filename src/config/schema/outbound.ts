@@ -3,7 +3,7 @@
  * `next_hop_tls`. Nothing has a default here, since files are laid over each other before defaults apply.
  */
 import * as z from "zod";
-import { shown } from "../problems.ts";
+import { nearest, shown } from "../problems.ts";
 import { parseNamePattern } from "../scalars.ts";
 import {
   digest,
@@ -20,6 +20,7 @@ import {
   positiveDuration,
   profile,
   says,
+  someOf,
   text,
   wanted,
   word,
@@ -27,15 +28,28 @@ import {
 
 const LEVELS = ["none", "may", "encrypt", "verify", "secure", "fingerprint", "authenticated", "dane-only"] as const;
 
-/** Postfix knows more words than these; the likeliest one gets its own answer. */
+/** Words of Postfix, Exchange, Exim and sendmail for the same demands, in lower case. */
+const ELSEWHERE: ReadonlyMap<unknown, string> = new Map([
+  ["dane", "write may with mta_sts: ignore for what Postfix calls dane, or dane-only to demand it"],
+  ["half-dane", "write may with mta_sts: ignore, which is the nearest to it"],
+  ["opportunistic", "write may"],
+  ["mandatory", "write encrypt"],
+  ["required", "write encrypt"],
+  ["require", "write encrypt"],
+  ["must", "write encrypt"],
+  ["encryptiononly", "write encrypt"],
+  ["certificatevalidation", "write verify, or secure where the name must not come from DNS"],
+  ["domainvalidation", "write secure with match: [the name in the certificate]"],
+]);
+
 export const level = z.enum(LEVELS, {
-  error: ({ input }) =>
-    input === "dane"
-      ? says(
-          '"dane" is not a level',
-          "write may with mta_sts: ignore for what Postfix calls dane, or dane-only to demand it",
-        )
-      : wanted("a TLS level", `write ${LEVELS.slice(0, -1).join(", ")} or ${LEVELS.at(-1)}`)({ input }),
+  error: ({ input }) => {
+    const choice = `write ${LEVELS.slice(0, -1).join(", ")} or ${LEVELS.at(-1)}`;
+    if (typeof input !== "string") return wanted("a TLS level", choice)({ input });
+    const near = nearest(input, LEVELS);
+    const known = near === undefined ? choice : `did you mean ${near}? ${choice}`;
+    return says(`${shown(input)} is not a level`, ELSEWHERE.get(input.toLowerCase()) ?? known);
+  },
 });
 
 export const minVersion = word("TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3");
@@ -66,7 +80,7 @@ const pin = z.union([
 const commonTls = {
   level: level.optional(),
   match: match.optional(),
-  ca: oneOrMany(path).optional(),
+  ca: someOf(path, "write ca: PATH, or remove it to trust what tls.trust names").optional(),
   crl: oneOrMany(path).optional(),
   fingerprints: oneOrMany(pin).optional(),
   profile: profile.optional(),
@@ -100,8 +114,9 @@ const hopMap = mapOf({
   }).optional(),
 });
 
-export const nextHop = oneOrMany(
+export const nextHop = someOf(
   z.union([hopText.transform((to) => ({ to, implicit_tls: false, auth: undefined })), hopMap]),
+  'write next_hop: mx, or "[host.example]:25"',
 );
 
 const headers = z.union([

@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { contentFilter } from "./inbound.ts";
 import { nextHop, nextHopTls } from "./outbound.ts";
-import { domain, duration, lastDay, later, listOf, mapOf, oneOrMany, path, plainText, word } from "./values.ts";
+import { domain, duration, lastDay, later, listOf, mapOf, oneOrMany, path, plainText, someOf, word } from "./values.ts";
 
 const recipients = z.union([
   word("any", "callout"),
@@ -28,7 +28,7 @@ const dkim = mapOf({
 });
 
 export const ownDomain = mapOf({
-  domain: oneOrMany(domain),
+  domain: someOf(domain, "write domain: example.org"),
   next_hop: nextHop.optional(),
   next_hop_tls: nextHopTls.optional(),
   recipients: later(recipients, "write recipients: any", (value) => value === "any").optional(),

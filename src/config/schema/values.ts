@@ -2,6 +2,7 @@
  * Building stones of the schema: each single value with its written form, what to write instead, and a description
  * for editors. A zod issue has one text only, so message and remedy travel in it as two lines; `says` writes them.
  */
+import { isIP } from "node:net";
 import * as z from "zod";
 import { parseDomainName } from "../../mail/domain-name.ts";
 import { parseNextHop, parseResolver } from "../next-hop.ts";
@@ -43,7 +44,7 @@ function kindOf(input: unknown): string {
 /** A text with a form of its own. `parse` returns undefined, or its own flaw, for what is not of that form. */
 export function text<T>(what: string, remedy: string, parse: (text: string) => T) {
   return z
-    .string({ error: wanted(what, remedy) })
+    .string({ error: ({ input }) => wanted(what, isBare(input) ? `${remedy}; put it in quotes` : remedy)({ input }) })
     .transform((value, context): Exclude<NonNullable<T>, Flaw> => {
       const parsed = parse(value);
       if (parsed !== undefined && !isFlaw(parsed)) return parsed as Exclude<NonNullable<T>, Flaw>;
@@ -52,6 +53,11 @@ export function text<T>(what: string, remedy: string, parse: (text: string) => T
       return z.NEVER;
     })
     .meta({ description: `${what}; ${remedy}` });
+}
+
+/** What YAML takes for a number or for true and false unless it is in quotes. */
+function isBare(input: unknown): boolean {
+  return typeof input === "number" || typeof input === "boolean";
 }
 
 function isFlaw(value: unknown): value is Flaw {
@@ -83,6 +89,11 @@ export function oneOrMany<T extends z.ZodType>(one: T) {
   return z.union([one, z.array(one)]).transform((value) => (Array.isArray(value) ? value : [value]) as z.output<T>[]);
 }
 
+/** The same where an empty list would mean nothing, or that nothing is ever good enough. */
+export function someOf<T extends z.ZodType>(one: T, remedy: string) {
+  return oneOrMany(one).refine((value) => value.length > 0, { error: says("an empty list", remedy) });
+}
+
 export function listOf<T extends z.ZodType>(one: T) {
   return z.array(one, { error: wanted("a list", "begin each entry with a dash") });
 }
@@ -90,10 +101,17 @@ export function listOf<T extends z.ZodType>(one: T) {
 /** A map whose keys are all known. For an unknown key the text of the issue is the list of the known ones. */
 export function mapOf<T extends z.core.$ZodLooseShape>(shape: T) {
   const known = Object.keys(shape);
-  const expected = wanted("a map", `write some of: ${known.join(", ")}`);
+  const choice = `write some of: ${known.join(", ")}`;
+  const expected = ({ input }: RawIssue) => wanted("a map", spaced(input) ?? choice)({ input });
   return z.strictObject(shape, {
     error: (issue) => (issue.code === "unrecognized_keys" ? known.join("\n") : expected(issue)),
   });
+}
+
+/** `level:secure`: what to write where the space behind the colon is missing. */
+export function spaced(text: unknown): string | undefined {
+  const [, key, value] = (typeof text === "string" && /^([A-Za-z_]\w*):(\S.*)$/.exec(text)) || [];
+  return key === undefined || value === undefined ? undefined : `write ${key}: ${value}, with a space behind the colon`;
 }
 
 /** What a later version brings: its whole form is known, but only the value that means "off" is taken. */
@@ -117,13 +135,20 @@ export const positiveDuration = text(
   },
 );
 export const size = text("a size", "write a number and its unit: 50MiB", parseSize);
+export const positiveSize = text("a size above zero", "write a number and its unit: 50MiB", (value) => {
+  const parsed = parseSize(value);
+  return parsed === 0 ? undefined : parsed;
+});
 export const lastDay = text("a date", "write the last day as YYYY-MM-DD", parseLastDay);
 export const digest = text("a SHA-256 digest", "write 64 hex digits in quotes, colons optional", parseDigest);
 export const domain = text("a domain name", "write a name such as example.org", parseDomainName);
 export const pattern = text(
   "a domain name",
   'write example.org, or .example.org or "*.example.org" for every name below',
-  parseNamePattern,
+  (value) =>
+    value.includes("@")
+      ? { message: `${shown(value)} is an address, not a domain name`, remedy: "write the domain alone" }
+      : parseNamePattern(value),
 );
 export const mailbox = text("a mail address", "write user@example.org", parseAddress);
 export const resolver = text(
@@ -132,9 +157,9 @@ export const resolver = text(
   parseResolver,
 );
 export const hopText = text("a next hop", 'write mx, "[host.example]:25", a domain, or domain:port', parseNextHop);
-export const ip = z
-  .union([z.ipv4(), z.ipv6()], { error: wanted("an IP address", "write 127.0.0.1 or ::1") })
-  .meta({ description: "an IP address" });
+export const ip = text("an IP address", "write 127.0.0.1 or ::1, without brackets", (value) =>
+  isIP(value) === 0 || value.includes("%") ? undefined : value,
+);
 
 export const network = text("a network", "write 10.0.0.0/8, 2001:db8::/32 or one address", (value) => {
   const parsed = parseNetwork(value);

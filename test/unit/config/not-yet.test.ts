@@ -45,7 +45,9 @@ describe("what asks for a feature not there yet is refused", () => {
     ["rules", gateway("rules: [{name: r, when: {}, then: {}}]\n")],
     ["history", gateway("history: {keep: 30d}\n")],
     ["syslog", gateway("log: {to: {syslog: local}}\n")],
-    ["alarms", gateway("alarms: {waiting: 2h}\n")],
+    ["alarms about waiting mail", gateway("alarms: {waiting: 1h}\n")],
+    ["alarms about certificates", gateway("alarms: {certificate_days: [30, 14, 7, 1]}\n")],
+    ["alarms by mail", gateway("alarms: {mail: true}\n")],
     ["webhook", gateway('alarms: {webhook: "https://x.example"}\n')],
     ["admin tls", gateway("admin: {tls: {certificate: a, key: b}}\n")],
     ["content access", gateway("admin: {content_access: true}\n")],
@@ -74,7 +76,7 @@ mode: enforce
 smime: {ldap: null, revocation: {check: false}}
 rules: []
 history: {keep: 0s}
-alarms: {waiting: 1h, certificate_days: [30, 14, 7, 1], mail: true, webhook: null}
+alarms: {waiting: 0s, certificate_days: [], mail: false, webhook: null}
 admin: {tls: null, content_access: false}
 `,
     "partners/acme.yaml": `${D}mode: enforce\noutbound: {mode: enforce, tls: {dane: ignore}}\ninbound: {mode: enforce}\n`,
