@@ -82,7 +82,7 @@ describe("files on disk", () => {
     [
       "bytes that are no text",
       () => (writeFileSync(join(root, "config/der"), Buffer.from([0x30, 0x82, 0xff])), "der"),
-      "is not a text file",
+      "is not text in UTF-8",
     ],
     [
       "a file too big",
