@@ -1,9 +1,10 @@
 #!/bin/bash
-# Installs the real peers of the interop tests from Debian: Postfix, swaks, HAProxy and what their harness reads.
+# Installs the real peers of the interop tests from Debian: Postfix, swaks, HAProxy, Unbound, BIND's server and tools,
+# and what their harness reads.
 # Quick when all is there; starts no service and leaves none running.
 set -euo pipefail
 
-packages=(postfix swaks libnet-ssleay-perl haproxy openssl procps iproute2)
+packages=(postfix swaks libnet-ssleay-perl haproxy openssl procps iproute2 unbound bind9 bind9-utils bind9-dnsutils)
 
 missing=()
 for package in "${packages[@]}"; do

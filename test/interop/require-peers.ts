@@ -6,7 +6,9 @@ import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 import { getuid } from "node:process";
 
-const PEERS = ["postfix", "postconf", "sendmail", "swaks", "haproxy", "openssl", "mount", "umount"];
+const MAIL = ["postfix", "postconf", "sendmail", "swaks", "haproxy", "openssl", "mount", "umount"];
+const NAMES = ["unbound", "unbound-control", "named", "dnssec-keygen", "dnssec-signzone", "dig"];
+const PEERS = [...MAIL, ...NAMES, "ip", "unshare", "nsenter", "setpriv"];
 const FOLDERS = [...(process.env["PATH"] ?? "").split(":"), "/usr/sbin", "/sbin"];
 
 export default function requirePeers(): void {

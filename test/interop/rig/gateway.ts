@@ -54,7 +54,9 @@ export interface Site {
   readonly command: (...args: string[]) => Promise<Ended>;
 }
 
-export async function createSite(bench: Workbench, settings: Tree): Promise<Site> {
+/** `enter` stands before each command: it takes it into a namespace. */
+export async function createSite(bench: Workbench, settings: Tree, enter: readonly string[] = []): Promise<Site> {
+  const [program, ...before] = [...enter, NODE, MAIN];
   const folder = await bench.folder("gateway");
   const dataDir = join(folder, "data");
   const configFile = join(folder, "config", "sealpost.yaml");
@@ -64,7 +66,7 @@ export async function createSite(bench: Workbench, settings: Tree): Promise<Site
   const configure = (over: Tree) => writeFile(configFile, stringify(overlay(base(dataDir, keyFile), over)));
   await configure(settings);
   const start = async () => {
-    const gateway = launch(configFile);
+    const gateway = launch(program, [...before, "start", "-c", configFile]);
     bench.atEnd(async () => {
       await gateway.stop();
       const left = () => gateway.tree().filter(alive);
@@ -84,8 +86,8 @@ export async function createSite(bench: Workbench, settings: Tree): Promise<Site
     configure,
     start,
     partner: (id, content) => writeFile(join(folder, "config", "partners", `${id}.yaml`), stringify(content)),
-    refuse: () => run(NODE, [MAIN, "start", "-c", configFile], { cwd: folder }),
-    command: (...args) => run(NODE, [MAIN, ...args, "-c", configFile], { cwd: folder }),
+    refuse: () => run(program, [...before, "start", "-c", configFile], { cwd: folder }),
+    command: (...args) => run(program, [...before, ...args, "-c", configFile], { cwd: folder }),
   };
 }
 
@@ -121,8 +123,8 @@ function refused(code: number | null, stderr: string): never {
   throw new Error(`The gateway ended with ${code} instead of getting ready\n${stderr}`);
 }
 
-function launch(configFile: string): Gateway & { tree: () => number[] } {
-  const child = spawn(NODE, [MAIN, "start", "-c", configFile], { stdio: ["ignore", "pipe", "pipe"] });
+function launch(program: string, args: readonly string[]): Gateway & { tree: () => number[] } {
+  const child = spawn(program, args, { stdio: ["ignore", "pipe", "pipe"] });
   const log: LogLine[] = [];
   let stderr = "";
   child.stdout.setEncoding("utf8");

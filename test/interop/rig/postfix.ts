@@ -32,6 +32,10 @@ export interface PostfixWish {
   readonly address: string;
   readonly port: number;
   readonly parameters: Readonly<Record<string, string>>;
+  /** Put before its start: takes it into a namespace. */
+  readonly enter?: readonly string[];
+  /** Lines of master.cf more. */
+  readonly services?: readonly string[];
 }
 
 /** Parameters of an MX that takes mail for `domains` into its mailbox. */
@@ -79,7 +83,8 @@ export const TLS_AS_USUAL = { smtpd_tls_protocols: ">=TLSv1.2", tls_medium_ciphe
 export async function startPostfix(bench: Workbench, wish: PostfixWish): Promise<Postfix> {
   const folder = await bench.folder(wish.name);
   await layOut(folder, wish);
-  const command = (verb: string) => must("postfix", ["-c", join(folder, "etc"), verb]);
+  const [program, ...before] = [...(wish.enter ?? []), "postfix", "-c", join(folder, "etc")];
+  const command = (verb: string) => must(program, [...before, verb]);
   try {
     await command("start");
   } catch (error) {
@@ -132,7 +137,8 @@ async function layOut(folder: string, wish: PostfixWish): Promise<void> {
   };
   const lines = Object.entries(parameters).map(([key, value]) => `${key} = ${value}\n`);
   await writeFile(join(folder, "etc", "main.cf"), lines.join(""));
-  await writeFile(join(folder, "etc", "master.cf"), masterFile(`${wish.address}:${wish.port}`));
+  const services = [masterFile(`${wish.address}:${wish.port}`), ...(wish.services ?? [])];
+  await writeFile(join(folder, "etc", "master.cf"), services.join(""));
 }
 
 function masterFile(endpoint: string): string {
