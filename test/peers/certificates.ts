@@ -29,6 +29,8 @@ export interface Subject {
   readonly key?: string;
   /** clientAuth instead of serverAuth. */
   readonly client?: boolean;
+  /** An authority whose basic constraints do not say that it is one. */
+  readonly disguised?: boolean;
   /** pathLenConstraint of an authority. */
   readonly pathLength?: number;
   /** Of the signature on it; default sha256. */
@@ -122,7 +124,11 @@ function extensions(subject: Subject, ca: boolean, keyId: Buffer, issuerKeyId: B
   const names = (subject.names ?? []).map((entry) => der(0x82, Buffer.from(entry, "latin1")));
   const purpose = subject.client === true ? "1.3.6.1.5.5.7.3.2" : "1.3.6.1.5.5.7.3.1";
   return [
-    extension("2.5.29.19", seq(...(ca ? [der(0x01, Buffer.of(0xff))] : []), ...pathLength(subject)), true),
+    extension(
+      "2.5.29.19",
+      seq(...(ca && subject.disguised !== true ? [der(0x01, Buffer.of(0xff))] : []), ...pathLength(subject)),
+      true,
+    ),
     // keyCertSign and cRLSign, or digitalSignature and keyEncipherment
     extension("2.5.29.15", ca ? der(0x03, Buffer.of(1, 0x06)) : der(0x03, Buffer.of(5, 0xa0)), true),
     extension("2.5.29.14", der(0x04, keyId)),

@@ -140,6 +140,14 @@ describe("DANE-TA(2)", () => {
     const forged = createAuthority("evil.example", { key: leaf.key }).issue({ names });
     expect(judged([forged, leaf, below], tlsa("2 1 1", below))).toBe("tlsa-invalid");
   });
+  it("through a certificate that signs certificates and does not say it is an authority [RFC 5280 §4.2.1.9]", () => {
+    const disguised = root.intermediate("Disguised", { disguised: true });
+    expect(judged([disguised.issue({ names }), disguised, root], tlsa("2 0 1", root))).toBe("tlsa-invalid");
+  });
+  it("through a certificate with the issuer's key and another name [RFC 5280 §6.1.3]", () => {
+    const renamed = createAuthority("Renamed", { key: below.key });
+    expect(judged([server, renamed], tlsa("2 0 1", renamed))).toBe("tlsa-invalid");
+  });
   it("with an anchor that has expired", () => {
     const old = createAuthority("Old", past);
     expect(judged([old.issue({ names }), old], tlsa("2 1 1", old))).toBe("certificate-expired");
