@@ -33,7 +33,8 @@ export async function createNamespace(bench: Workbench, resolver = "127.0.0.1"):
   await writeFile(file, `nameserver ${resolver}\noptions trust-ad edns0 timeout:5 attempts:1\n`);
   const script = [
     "ip link set lo up",
-    "ip -6 addr add fd25::10/128 dev lo nodad",
+    "echo 1 >/proc/sys/net/ipv6/ip_nonlocal_bind",
+    "ip -6 route add local fd25::/64 dev lo", // all of them are ours, and none is on an interface
     `mount --bind ${file} /etc/resolv.conf`,
     "echo ready",
     "exec cat", // until its input ends, with us

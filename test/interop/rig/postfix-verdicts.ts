@@ -14,6 +14,8 @@ export interface PostfixVerdict {
   readonly status: "sent" | "deferred" | "bounced";
   /** "Verified", "Trusted", "Untrusted" or "Anonymous" of the last session; absent in clear. */
   readonly channel: string | undefined;
+  /** Address of the host that decided; absent where there was none. */
+  readonly address: string | undefined;
   readonly text: string;
 }
 
@@ -79,7 +81,8 @@ function readVerdicts(log: string): Map<string, PostfixVerdict> {
     const end = /: to=<([^>]*)>,.* status=(sent|deferred|bounced) (.*)/.exec(line);
     if (end === null) continue;
     const [, to = "", status, text = ""] = end;
-    verdicts.set(to, { status: status as PostfixVerdict["status"], channel: channels.get(pid), text });
+    const address = /, relay=\S+\[([^\]]+)\]:\d+,/.exec(line)?.[1];
+    verdicts.set(to, { status: status as PostfixVerdict["status"], channel: channels.get(pid), address, text });
     channels.delete(pid);
   }
   return verdicts;

@@ -16,6 +16,8 @@ export interface UnboundWish {
 export interface Unbound {
   /** Forgets what is below the name. */
   readonly flush: (zone: string) => Promise<void>;
+  /** Of unbound-control. */
+  readonly statistics: () => Promise<string>;
   readonly log: () => string;
 }
 
@@ -36,9 +38,11 @@ export async function startUnbound(bench: Workbench, namespace: Namespace, wish:
   });
   await eventually("Unbound", () => log.includes("start of service") || child.exitCode !== null, { seen: () => log });
   if (child.exitCode !== null) throw new Error(`Unbound:\n${log}`);
+  const control = (...args: string[]) => namespace.must("unbound-control", ["-c", config, ...args]);
   return {
     log: () => log,
-    flush: async (zone) => void (await namespace.must("unbound-control", ["-c", config, "flush_zone", zone])),
+    flush: async (zone) => void (await control("flush_zone", zone)),
+    statistics: () => control("stats_noreset"),
   };
 }
 

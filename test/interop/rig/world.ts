@@ -78,8 +78,6 @@ export function createPlan(): Plan & { readonly start: (bench: Workbench) => Pro
       await startBind(bench, namespace, servers);
       const unbound = await startUnbound(bench, namespace, { address: RESOLVER, rootServer: ROOT_SERVER, anchor });
       for (const [name, { address, options }] of hosts) {
-        if (options.ipv6 === true)
-          await namespace.must("ip", ["-6", "addr", "add", `${address}/128`, "dev", "lo", "nodad"]);
         if (options.absent !== true) await namespace.call("openMx", name, address, options);
       }
       return { namespace, unbound };
