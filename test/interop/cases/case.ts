@@ -31,6 +31,8 @@ export const POLICIES = {
   verify: { level: "verify" },
   secure: { level: "secure" },
   ignore: { level: "may", dane: "ignore" },
+  "ignore-sts": { level: "may", mta_sts: "ignore" },
+  "require-sts": { level: "encrypt", mta_sts: "require" },
 } as const satisfies Record<string, Tree>;
 export type PolicyName = keyof typeof POLICIES;
 

@@ -20,7 +20,8 @@ export interface Mail {
   readonly to: string;
 }
 
-interface Pem {
+/** Texts: a certificate with what is sent along, and its key. */
+export interface Pem {
   readonly chain: string;
   readonly key: string;
 }

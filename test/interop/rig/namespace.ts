@@ -64,7 +64,10 @@ export async function createNamespace(bench: Workbench, resolver = "127.0.0.1"):
 
 async function startInside(bench: Workbench, [first = "", ...more]: readonly string[]): Promise<ChildProcess> {
   const program = join(import.meta.dirname, "inside.ts");
-  const child = spawn(first, [...more, NODE, program], { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  const child = spawn(first, [...more, NODE, program], {
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+    serialization: "advanced",
+  });
   bench.atEnd(async () => {
     const closed = once(child, "exit");
     if (child.exitCode !== null || child.signalCode !== null) return;

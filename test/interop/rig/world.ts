@@ -2,9 +2,11 @@
  * A small internet: zones under a root of our own, MX hosts with addresses of their own on port 25, Unbound before it.
  * A plan is written first, name by name; then all of it is started at once in one namespace.
  */
+import type { HttpsAnswer } from "../../peers/https-server.ts";
 import type { MxOptions } from "../../peers/mx-server.ts";
 import { startBind } from "./bind.ts";
 import { delegation, makeZone, type Zone, type ZoneWish } from "./dns-zones.ts";
+import type { Pem } from "./inside.ts";
 import { createNamespace, type Namespace } from "./namespace.ts";
 import { startUnbound, type Unbound } from "./unbound.ts";
 import type { Workbench } from "./workbench.ts";
@@ -24,13 +26,15 @@ export interface Plan {
   readonly record: (name: string, data: string) => void;
   /** An MX host of that name, with its address in DNS. */
   readonly host: (name: string, options: HostOptions) => void;
-  /** The next free address. */
-  readonly address: () => string;
+  /** An HTTPS host of that name with its address in DNS; without an answer nobody listens there. */
+  readonly policyHost: (name: string, certificate: Pem, answer: HttpsAnswer | undefined) => void;
 }
 
 export interface World {
   readonly namespace: Namespace;
   readonly unbound: Unbound;
+  /** Puts other text in place of some in a zone that is not signed; resolvers forget what they knew. */
+  readonly edit: (zone: string, from: string, to: string) => Promise<void>;
 }
 
 /** Name servers that do not do what they should. */
@@ -50,6 +54,7 @@ interface PlannedZone {
 export function createPlan(): Plan & { readonly start: (bench: Workbench) => Promise<World> } {
   const zones = new Map<string, PlannedZone>();
   const hosts = new Map<string, { address: string; options: HostOptions }>();
+  const policyHosts: { name: string; address: string; certificate: Pem; answer: HttpsAnswer }[] = [];
   let count = 0;
   const zoneOf = (name: string): [string, PlannedZone] => {
     const parent = [...zones].filter(([zone]) => name === zone || name.endsWith(`.${zone}`));
@@ -64,7 +69,11 @@ export function createPlan(): Plan & { readonly start: (bench: Workbench) => Pro
   const address = () => `127.10.${Math.floor((count += 1) / 250)}.${(count % 250) + 1}`;
   return {
     record,
-    address,
+    policyHost: (name, certificate, answer) => {
+      const own = address();
+      record(name, `A ${own}`);
+      if (answer !== undefined) policyHosts.push({ name, address: own, certificate, answer });
+    },
     zone: (name, { server = OWNERS_SERVER, ...wish } = {}) => void zones.set(name, { wish, server, records: [] }),
     host: (name, options) => {
       const own = options.ipv6 === true ? `fd25::10:${hosts.size.toString(16)}` : address();
@@ -75,12 +84,18 @@ export function createPlan(): Plan & { readonly start: (bench: Workbench) => Pro
       const namespace = await createNamespace(bench, RESOLVER);
       const { servers, anchor } = await makeZones(await bench.folder("zones"), zones);
       await namespace.call("openSilence", SILENT_SERVER);
-      await startBind(bench, namespace, servers);
+      const bind = await startBind(bench, namespace, servers);
       const unbound = await startUnbound(bench, namespace, { address: RESOLVER, rootServer: ROOT_SERVER, anchor });
       for (const [name, { address, options }] of hosts) {
         if (options.absent !== true) await namespace.call("openMx", name, address, options);
       }
-      return { namespace, unbound };
+      for (const { name, address, certificate, answer } of policyHosts)
+        await namespace.call("openPolicyHost", name, address, certificate, answer);
+      const edit = async (zone: string, from: string, to: string) => {
+        await bind.edit(zone, from, to);
+        await unbound.flush(zone);
+      };
+      return { namespace, unbound, edit };
     },
   };
 }
