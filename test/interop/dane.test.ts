@@ -6,6 +6,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { POSTFIX_NAME } from "./cases/case.ts";
 import { daneSheet } from "./cases/sheet.ts";
 import { expectNothingElse, expectRow, mailMore, play, type Played, type Row, rowsOf } from "./cases/table.ts";
+import type { LogLine } from "./rig/gateway.ts";
 import { type PostfixVerdict, postfixVerdicts } from "./rig/postfix-verdicts.ts";
 import { createWorkbench } from "./rig/workbench.ts";
 import { createPlan, type World } from "./rig/world.ts";
@@ -62,6 +63,33 @@ it("asks each question of DNS once while the answers last", async () => {
   };
   expect(await asked("cold@own.test")).toBe(4); // MX, A, AAAA, TLSA
   expect(await asked("warm@own.test")).toBe(0);
+});
+
+it.each([
+  ["ee.dane.test", "dane-only", ["dane-ee"]],
+  ["mismatch.dane.test", "may", ["tlsa-invalid"]],
+  ["ta-name.dane.test", "dane-only", ["certificate-host-mismatch"]],
+  ["withheld.dane.test", "may", ["starttls-not-supported"]],
+  ["none.dane.test", "dane-only", ["dane-required"]],
+  ["bogus-tlsa.dane.test", "may", ["dnssec-invalid"]],
+  ["expired.test", "may", []],
+  ["stale-first.dane.test", "dane-only", ["tlsa-invalid", "dane-ee"]],
+] as const)("probes %s at %s as it delivers, without any mail: %j", async (domain, level, hosts) => {
+  const mails = async () => {
+    const record = await world.namespace.call("record");
+    return Object.values(record).flatMap(({ commands }) => commands.filter(({ line }) => line.startsWith("MAIL")))
+      .length;
+  };
+  const before = await mails();
+  const { code, stdout } = await played.site.command("probe", domain, "--level", level, "--json");
+  expect(await mails()).toBe(before);
+  const report = JSON.parse(stdout);
+  const seen = report.hosts.map((host: LogLine) => host["verdict"]?.authenticatedBy ?? host["problem"].reason);
+  expect(seen).toEqual(hosts);
+  const delivered = played.events.get(ROWS.find(({ recipient }) => recipient === `${level}@${domain}`)?.sender ?? "");
+  expect(report.ok).toBe(delivered?.["outcome"] === "delivered");
+  expect(report.problem?.reason).toBe(delivered?.["reason"]);
+  expect(code).toBe(report.ok === true ? 0 : 1);
 });
 
 /** Out or not, through the same host, and where DANE was proven to us, it was to Postfix. */
