@@ -54,14 +54,17 @@ export function createRelay<V>(deps: RelayDeps<V>): (delivery: Delivery) => Prom
     const attempts: Omit<Attempted, "nextAttemptAt">[] = [];
     for (const part of splitByPolicy(delivery, deps.policy().outbound, deps.clock.now())) {
       const startedAt = deps.clock.monotonic();
-      const trial = await tryPart(deps, part);
-      if (trial instanceof StoreError) return park(deps, delivery, trial);
+      const tried = await tryPart(deps, part);
+      // Parking forgets how the others ended; what is damaged still is when the rest is tried.
+      const parks = tried instanceof StoreError && !attempts.some(someEnded);
+      if (parks) return park(deps, delivery, tried);
+      const trial = tried instanceof StoreError ? { outcomes: forAll(part.delivery, FAULT) } : tried;
       attempts.push({ ...part, trial, durationMs: deps.clock.monotonic() - startedAt });
     }
     const outcomes = new Map(attempts.flatMap(({ trial }) => [...trial.outcomes]));
     const at = { now: deps.clock.now(), fraction: deps.random.fraction() };
     const settled = settle(delivery, outcomes, deps.policy().schedule, at);
-    for (const attempted of attempts) deps.reportAttempt({ ...attempted, nextAttemptAt: settled.next?.at });
+    for (const attempted of attempts) report(deps, { ...attempted, nextAttemptAt: settled.next?.at });
     const badly = settled.badly.map((ended) => withHost(ended, attempts));
     await end(deps, delivery, { ...settled, badly });
     return settled.report;
@@ -91,11 +94,28 @@ async function tryPart<V>(
     return await attempt(part.delivery, part.outbound, deps.steps);
   } catch (error) {
     if (error instanceof StoreError && error.kind === "damaged") return error;
-    const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
-    deps.emit("error", { kind: "attempt", detail });
-    const waits: Outcome = problem("deferred", "internal-error", "The attempt failed inside the gateway");
-    return { outcomes: forAll(part.delivery, waits) };
+    deps.emit("error", { kind: "attempt", detail: textOf(error) });
+    return { outcomes: forAll(part.delivery, FAULT) };
   }
+}
+
+const FAULT: Outcome = problem("deferred", "internal-error", "The attempt failed inside the gateway");
+
+function someEnded({ trial }: Pick<Attempted, "trial">): boolean {
+  return [...trial.outcomes.values()].some(({ kind }) => kind !== "deferred");
+}
+
+/** What cannot be told is stored all the same: else mail that was delivered would be delivered again. */
+function report<V>(deps: RelayDeps<V>, attempted: Attempted): void {
+  try {
+    deps.reportAttempt(attempted);
+  } catch (error) {
+    deps.emit("error", { kind: "report", detail: textOf(error) });
+  }
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }
 
 /** Notices name the host that was tried last (RFC 3464 §2.3.5). */
@@ -153,10 +173,7 @@ async function completionOf<V>(deps: RelayDeps<V>, delivery: Delivery, settled: 
   } catch (error) {
     if (error instanceof StoreError) throw error;
     // No recipient may end badly without its notice: they wait until the defect is mended.
-    deps.emit("error", {
-      kind: "notice",
-      detail: error instanceof Error ? (error.stack ?? error.message) : String(error),
-    });
+    deps.emit("error", { kind: "notice", detail: textOf(error) });
     const spared = new Set(badly.map(({ recipient }) => recipient.position));
     const at = next?.at ?? deps.clock.now() + DEFECT_PAUSE_MS;
     const waits = { at, reason: "internal-error", detail: "The failure notice could not be made" } as const;

@@ -17,7 +17,10 @@ export interface Outgoing {
   readonly auth?: { readonly user: string; readonly password: string };
 }
 
-/** An outcome for each recipient, by position. Rejects with what the content failed with: the caller parks or waits. */
+/**
+ * An outcome for each recipient, by position. Rejects with what the content failed with, the caller parks or waits; but
+ * not once a transaction has ended: then the rest waits as its reply said, and those who have the message are known.
+ */
 export async function deliver(
   verified: VerifiedSession,
   delivery: Delivery,
@@ -32,7 +35,10 @@ export async function deliver(
   const outcomes = new Map<number, Outcome>();
   let open = delivery.recipients;
   for (;;) {
-    const { outcomes: round, broken } = await transact(session, delivery, open, outgoing);
+    const { outcomes: round, broken } = await transact(session, delivery, open, outgoing).catch((error: unknown) => {
+      if (outcomes.size === 0) throw error;
+      return NOTHING_MORE;
+    });
     for (const [position, outcome] of round) outcomes.set(position, outcome);
     const surplus = open.filter(({ position }) => isTooManyRecipients(round.get(position)));
     const progress = [...round.values()].some(({ kind }) => kind === "delivered");
@@ -40,6 +46,8 @@ export async function deliver(
     open = surplus; // RFC 5321 §4.5.3.1.10: the rest in another transaction
   }
 }
+
+const NOTHING_MORE = { outcomes: new Map<number, Outcome>(), broken: true } as const;
 
 async function transact(
   session: Session,

@@ -353,6 +353,23 @@ describe("content that fails", () => {
     expect(ending(await send())).toBe("delivered");
   });
 
+  it("in the second transaction of a delivery does not send it again to those who have it from the first", async () => {
+    let taken = 0;
+    let reads = 0;
+    await start({
+      answer: ({ line: command }) =>
+        command.startsWith("RCPT") && ++taken === 2 ? "452 4.5.3 Too many recipients" : undefined,
+    });
+    const stream = async function* onceOnly(): AsyncGenerator<Buffer> {
+      await Promise.resolve();
+      if (++reads > 1) throw damaged;
+      yield letterContent;
+    };
+    const attempted = await send({ stream, to: [recipient(0, "a@acme.test"), recipient(1, "b@acme.test")] });
+    expect([ending(attempted), ending(attempted, 1)]).toEqual(["delivered", "deferred smtp-4xx 4.5.3"]);
+    await until(() => mx.open() === 0, "the session is cut");
+  });
+
   it("hands on the error as it was thrown", async () => {
     await start({});
     const original = Object.assign(new Error("no"), { code: "OURS", kind: "damaged" });

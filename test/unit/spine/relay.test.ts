@@ -117,6 +117,43 @@ describe("relaying a delivery", () => {
     expect(completions).toEqual([]);
     expect(events).toEqual(["alarm"]);
   });
+  it("damage that shows after others of the delivery have ended does not make them get it again", async () => {
+    const [mine, other] = [outbound(), outbound({ partner: "acme" })];
+    let delivers = 0;
+    const { run, completions, parked } = relay({
+      script: {
+        deliver: () => {
+          if (++delivers > 1) throw new StoreError("damaged", "record 1 fails authentication");
+          return new Map([[0, delivered]]);
+        },
+      },
+      over: {
+        policy: () => ({
+          outbound: ({ localPart }) => (localPart === "a" ? mine : other),
+          schedule: { retryMs: [60_000] },
+        }),
+      },
+    });
+    await run(delivery());
+    expect(parked).toEqual([]);
+    expect(completions[0]).toMatchObject({
+      ended: [{ position: 0, end: "delivered" }],
+      next: { reason: "internal-error" },
+    });
+  });
+  it("a defect in reporting kept what was delivered from being stored, so that it was delivered again", async () => {
+    const { run, completions, events } = relay({
+      script: {},
+      over: {
+        reportAttempt: () => {
+          throw new RangeError("Invalid time value");
+        },
+      },
+    });
+    await run(delivery());
+    expect(completions[0]?.ended.length).toBe(2);
+    expect(events).toEqual(["error"]);
+  });
   it("a shutdown in the middle of an attempt does not count it", async () => {
     const stopping = AbortSignal.abort();
     const lost = problem("deferred", "connection-lost", "closed by us");
