@@ -49,6 +49,8 @@ interface Parts {
   readonly operations: Operations;
   readonly intake: Intake;
   readonly bodies: string;
+  /** Damaged, leased, and still to be parked. */
+  readonly damaged: Map<string, DeliveryRow>;
 }
 
 /** Rejects with StoreStartError; the store is then as it was. The caller holds the instance lock. */
@@ -77,7 +79,7 @@ function assemble(base: {
   const onTaken = (id: string, messageKey: MessageKey): void => void leases.set(id, messageKey);
   const intake = createIntake({ disk, key, bodies, space, onTaken, doubt: opened.doubt });
   const operations = createOperations(care);
-  const parts: Parts = { deps, disk, key, link, leases, space, care, operations, intake, bodies };
+  const parts: Parts = { deps, disk, key, link, leases, space, care, operations, intake, bodies, damaged: new Map() };
   const syncBodies = createFolderSync(disk, bodies);
   const spoolDeps = { disk, space, bodies, syncBodies, onFailure: care.onFailure };
   return {
@@ -117,11 +119,11 @@ function assemble(base: {
 }
 
 async function claim(
-  { deps, key, link, leases }: Parts,
+  parts: Parts,
   which: { domain: string; now: number; limit: number },
 ): ReturnType<QueueStore["claim"]> {
+  const { key, link, leases, damaged } = parts;
   const rows = await link.call("claim", which);
-  const damaged: DeliveryRow[] = [];
   const readable = rows.flatMap((row) => {
     try {
       const { delivery, key: messageKey } = toDelivery(row, key);
@@ -129,15 +131,21 @@ async function claim(
       return [delivery];
     } catch (error) {
       if (!(error instanceof StoreError)) throw error;
-      damaged.push(row);
+      damaged.set(row.id, row);
       return [];
     }
   });
-  for (const { id, messageId } of damaged) {
+  // What cannot be parked now is parked by a later claim: those that can be read are leased and must be handed out.
+  await parkDamaged(parts).catch(() => undefined);
+  return readable;
+}
+
+async function parkDamaged({ deps, link, damaged }: Parts): Promise<void> {
+  for (const [id, { messageId }] of damaged) {
     await link.call("park", { id, detail: null });
+    damaged.delete(id);
     deps.onDamaged?.({ messageId, deliveryId: id });
   }
-  return readable;
 }
 
 async function complete(

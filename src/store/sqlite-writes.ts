@@ -23,7 +23,7 @@ export interface Writes {
   readonly claim: Write<"claim">;
   readonly retry: Write<"retry">;
   readonly remove: Write<"remove">;
-  /** After opening: leases that nobody holds are void, refused messages are forgotten. */
+  /** After opening: leases that nobody holds are void, refused messages are forgotten, no wait is longer than a day. */
   readonly settle: (start: EngineStart) => void;
 }
 
@@ -81,9 +81,16 @@ export function prepareWrites(database: DatabaseSync): Writes {
         .prepare(`UPDATE delivery SET state = 'waiting', next_attempt_at = min(next_attempt_at, $1)
           WHERE state = 'leased' AND id NOT IN (SELECT value FROM json_each($2))`)
         .run(bind(now, json(held)));
+      // The clock that this was reckoned by has been set back since.
+      database
+        .prepare("UPDATE delivery SET next_attempt_at = $1 WHERE state = 'waiting' AND next_attempt_at > $1 + $2")
+        .run(bind(now, LONGEST_WAIT_MS));
     },
   };
 }
+
+/** After a start everything is tried within this time. */
+const LONGEST_WAIT_MS = 86_400_000;
 
 function prepare(database: DatabaseSync): Statements {
   const sql = (text: string): StatementSync => database.prepare(text);

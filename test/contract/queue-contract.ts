@@ -148,6 +148,16 @@ export function queueContract(engine: EngineUnderTest): void {
         expect((await queue.claim("partner.test", NOW, 9)).map(({ message }) => message.id)).toEqual([fresh.facts.id]);
       });
 
+      it("and waits reckoned by a clock that was wrong, are bounded by a restart", async () => {
+        const year = 365 * 86_400_000;
+        await put(queue, { at: Date.now() + 3_600_000 });
+        await put(queue, { at: Date.now() + year });
+        await reopen();
+        const [soon, wrong] = (await queue.list({})).map(({ nextAttemptAt }) => nextAttemptAt);
+        expect(soon).toBeGreaterThan(Date.now() + 3_000_000);
+        expect(wrong).toBeLessThanOrEqual(Date.now());
+      });
+
       it("tell which destinations are due, the longest due first", async () => {
         await put(queue, { recipients: ["a@b.test"], at: NOW - 1 });
         await put(queue, { recipients: ["a@c.test"], at: NOW - 2 });

@@ -161,6 +161,22 @@ describe("a changed octet", () => {
     },
   );
 
+  it("of a delivery that could not be parked kept those claimed with it leased until the next start", async () => {
+    const [bad, good, later] = [await put(queue), await put(queue), await put(queue, { at: NOW + 1 })];
+    damage("facts", bad.facts.id);
+    sql(`CREATE TRIGGER full BEFORE UPDATE ON delivery WHEN NEW.state = 'parked'
+      BEGIN SELECT RAISE(ABORT, 'full'); END`);
+    expect((await queue.claim("partner.test", NOW, 9)).map(({ message }) => message.id)).toEqual([good.facts.id]);
+    sql("DROP TRIGGER full");
+    await queue.claim("partner.test", NOW + 1, 9);
+    const states = (await queue.list({})).map(({ delivery, state }) => [delivery.message.id, state]);
+    expect(states).toEqual([
+      [bad.facts.id, "parked"],
+      [good.facts.id, "leased"],
+      [later.facts.id, "leased"],
+    ]);
+  });
+
   it("in a body file, or another message's file in its place, is told when it is read", async () => {
     const clear = randomBytes(400_000);
     const ids: string[] = [];
