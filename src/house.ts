@@ -6,7 +6,7 @@ import { type Bound, createListeners, type Listeners } from "./accept/listener.t
 import type { Loaded, Problem, Settings } from "./config/settings.ts";
 import { createExceptionWatch, type ExceptionWatch } from "./exceptions.ts";
 import { reply } from "./mail/smtp-reply.ts";
-import { createOutgoing, type Outgoing } from "./outgoing.ts";
+import { createOutgoing, type Outgoing, textOf } from "./outgoing.ts";
 import { ownAddresses } from "./own-addresses.ts";
 import { createReceive } from "./receive.ts";
 import type { Emit } from "./report/events.ts";
@@ -89,7 +89,14 @@ export function furnish(deps: HouseDeps): House {
     outgoing,
     listeners,
     snapshot,
-    reload: serially(() => reload(deps, { outgoing, listeners, exceptions, snapshot, use })),
+    reload: serially(async () => {
+      try {
+        return await reload(deps, { outgoing, listeners, exceptions, snapshot, use });
+      } catch (error) {
+        emit("error", { kind: "reload", detail: textOf(error) });
+        return ["The reload broke off with a fault of this gateway: see the error event in its log"];
+      }
+    }),
     open: async () => {
       const places = await listeners.listen();
       bound = places;
@@ -131,11 +138,18 @@ async function reload(deps: HouseDeps, house: InForce): Promise<readonly string[
   for (const partner of changedPartners(before, settings)) {
     deps.emit("policy.changed", { partner, generation });
     // What waits for a partner that was corrected is due now; mail without a partner file keeps its schedule.
-    if (partner !== null) await deps.queue.retry({ partner }, deps.clock.now());
+    if (partner !== null) await makeDue(deps, partner);
   }
   house.outgoing.dispatcher.reopen();
   deps.emit("config.reloaded", { generation, files: settings.files.length });
   return [];
+}
+
+/** The new rules are in force already; where the queue fails now, its mail keeps its schedule. */
+async function makeDue({ queue, clock, emit }: HouseDeps, partner: string): Promise<void> {
+  await queue.retry({ partner }, clock.now()).catch((error: unknown) => {
+    emit("error", { kind: "reload", detail: textOf(error) });
+  });
 }
 
 /** Puts new settings in force; a problem leaves everything as it was. */

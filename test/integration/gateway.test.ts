@@ -1,3 +1,5 @@
+import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterEach, describe, expect, it } from "vitest";
 import { createAuthority } from "../peers/certificates.ts";
 import { startDnsServer } from "../peers/dns-server.ts";
@@ -96,6 +98,23 @@ describe("the gateway, from end to end", () => {
     expect(await site.logged("config.refused")).toBeDefined();
     await site.send({ to: "bob@acme.test" });
     expect(tlsOf(await delivery(site, "delivered"))).toMatchObject({ demanded: "secure" });
+  });
+
+  it("a reload while the queue fails ended the process: the new rules are in force, and the log says what failed", async () => {
+    const { site } = await peers({ hostname: "mx.acme.test", starttls: "absent" });
+    await site.partner("acme", secure);
+    await site.start();
+    await site.send({ to: "bob@acme.test" });
+    await delivery(site, "deferred");
+    const database = new DatabaseSync(join(site.folder, "data/queue.db"), { timeout: 5_000 });
+    database.exec(`CREATE TRIGGER broken BEFORE UPDATE ON delivery WHEN NEW.state = 'waiting'
+      BEGIN SELECT RAISE(ABORT, 'broken'); END`);
+    await site.partner("acme", { ...secure, name: "ACME AG" });
+    expect(await site.gateway().reload()).toEqual([]);
+    expect(await site.logged("error", ({ kind }) => kind === "reload")).toMatchObject({ level: "error" });
+    expect(await site.logged("config.reloaded")).toMatchObject({ generation: 2 });
+    database.exec("DROP TRIGGER broken");
+    database.close();
   });
 
   it("keeps what waits over a restart", async () => {
