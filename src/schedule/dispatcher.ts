@@ -5,7 +5,7 @@
 import type { Delivery } from "../mail/delivery.ts";
 import type { Reason } from "../mail/outcome.ts";
 import type { Clock } from "../runtime/clock.ts";
-import type { Completion, QueueStore } from "../store/queue.ts";
+import { type Completion, type QueueStore, StoreError } from "../store/queue.ts";
 
 /** What an attempt says of its destination: `closedUntil` (epoch ms) after a connection, TLS or DNS failure. */
 export interface AttemptReport {
@@ -52,6 +52,7 @@ const MOST_ATTEMPTS = 200;
 /** Claimed at once per destination and worked off one after another: one commit for several claims. */
 const CLAIM_BATCH = 20;
 const LONGEST_SLEEP_MS = 60_000;
+const STORE_PAUSE_MS = 1_000;
 /** A wall clock that was set back by more is noticed; less is waited out. */
 const SET_BACK_MS = 60_000;
 /** After an attempt that ended with a defect. */
@@ -121,10 +122,22 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   /** What was claimed for a destination that has closed meanwhile waits in the queue, untried. */
   const handBack = (place: Destination): void => {
     const next = { at: place.closedUntil, ...place.closedBy };
-    for (const { id } of place.backlog.splice(0)) putBack({ deliveryId: id, next, counts: false });
+    for (const { id } of place.backlog.splice(0)) void putBack({ deliveryId: id, next, counts: false });
   };
-  const putBack = (how: Pick<Completion, "deliveryId" | "counts"> & Required<Pick<Completion, "next">>): void => {
-    void deps.queue.complete({ ...how, ended: [], notices: [] }).catch((error: unknown) => deps.onError(error));
+  /** Until it is stored: nobody else would free the lease before the next start. */
+  const putBack = async (
+    how: Pick<Completion, "deliveryId" | "counts"> & Required<Pick<Completion, "next">>,
+  ): Promise<void> => {
+    for (let tries = 0; ; tries += 1) {
+      try {
+        await deps.queue.complete({ ...how, ended: [], notices: [] });
+        return;
+      } catch (error) {
+        if (tries === 0) deps.onError(error);
+        if (stopped || !(error instanceof StoreError)) return;
+        await deps.clock.sleep(STORE_PAUSE_MS);
+      }
+    }
   };
   const start = (key: string, place: Destination, delivery: Delivery): void => {
     void deps
@@ -134,7 +147,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
         deps.onError(error);
         // Nobody else would free its lease; where its ending is stored already this changes nothing.
         const next = { at: deps.clock.now() + DEFECT_PAUSE_MS, ...DEFECT };
-        if (!stopped) putBack({ deliveryId: delivery.id, next, counts: true });
+        if (!stopped) void putBack({ deliveryId: delivery.id, next, counts: true });
       })
       .finally(() => release(key, place));
   };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Delivery } from "../../../src/mail/delivery.ts";
 import { type AttemptReport, createDispatcher } from "../../../src/schedule/dispatcher.ts";
-import type { Completion } from "../../../src/store/queue.ts";
+import { type Completion, StoreError } from "../../../src/store/queue.ts";
 
 interface Row {
   readonly id: string;
@@ -15,6 +15,7 @@ function rig(rows: Row[], concurrency = 2, claimMs = 0) {
   const clock = { now: 0, ahead: 0, timers: [] as { at: number; run: () => void }[] };
   const open = new Map<string, { resolve: (report: AttemptReport) => void; reject: (error: Error) => void }>();
   const tried: string[] = [];
+  const store = { failures: 0 };
   const errors: unknown[] = [];
   let busy = 0;
   const answer = async <T>(value: T): Promise<T> => {
@@ -49,6 +50,10 @@ function rig(rows: Row[], concurrency = 2, claimMs = 0) {
         return answer(claimed.map(({ id }) => ({ id, domain }) as Delivery));
       },
       complete: ({ deliveryId, next }: Completion) => {
+        if (store.failures > 0) {
+          store.failures -= 1;
+          return Promise.reject(new StoreError("failed", "the database is down"));
+        }
         const row = rows.find(({ id }) => id === deliveryId)!;
         row.leased = false;
         row.at = next!.at;
@@ -99,7 +104,7 @@ function rig(rows: Row[], concurrency = 2, claimMs = 0) {
     clock.ahead += to - clock.now;
     clock.now = to;
   };
-  return { dispatcher, rows, tried, errors, settled, end, fail, advance, setClock };
+  return { dispatcher, rows, store, tried, errors, settled, end, fail, advance, setClock };
 }
 
 const row = (id: string, domain = "acme.example", at = 0): Row => ({ id, domain, at, leased: false });
@@ -135,6 +140,15 @@ describe("the dispatcher", () => {
     expect(tried).toEqual(["a0", "a1"]);
     expect(rows.filter(({ leased }) => leased)).toEqual([]);
     expect(dispatcher.reserve("a")).toBeUndefined();
+  });
+  it("and stayed leased until the next start when the store failed just then: it is tried until it is stored", async () => {
+    const { dispatcher, rows, store, errors, settled, end } = rig(many(4, "a"), 1);
+    dispatcher.wake();
+    await settled();
+    store.failures = 4;
+    await end("a0", closed);
+    expect(rows.filter(({ leased, at }) => leased || at !== 60_000)).toEqual([]);
+    expect(errors.length).toBe(3);
   });
   it("a closed destination is tried again by itself when its time has come", async () => {
     const { dispatcher, tried, settled, end, advance } = rig(many(1, "a"));
