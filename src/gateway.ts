@@ -13,6 +13,7 @@ import { formatProblem, furnish, type House } from "./house.ts";
 import type { Emit, Events } from "./report/events.ts";
 import { createLog } from "./report/log.ts";
 import { createMetrics, type Metrics } from "./report/metrics.ts";
+import { checkResolvers, UnprovenResolversError } from "./resolver-check.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Random } from "./runtime/random.ts";
 import { acquireInstanceLock } from "./store/instance-lock.ts";
@@ -72,7 +73,8 @@ export async function startGateway(deps: GatewayDeps): Promise<Started> {
 
 /** What an administrator can mend becomes an exit code and a sentence; anything else is a defect. */
 function refusalOf(error: unknown): (Started & { ok: false }) | undefined {
-  if (error instanceof StoreStartError) return { ok: false, exitCode: 78, lines: [error.message] };
+  if (error instanceof StoreStartError || error instanceof UnprovenResolversError)
+    return { ok: false, exitCode: 78, lines: [error.message] };
   if (error instanceof AdminStartError) {
     const exitCode = error.kind === "token" ? 78 : 69;
     return { ok: false, exitCode, lines: [`${error.message}. ${error.remedy}`] };
@@ -104,6 +106,7 @@ async function open(deps: GatewayDeps, settings: Settings, closing: Closing): Pr
   const house = furnish({ ...deps, log, emit, queue, settings });
   closing.push(() => house.close(STOP_GRACE_MS));
   emit("gateway.started", { version: deps.version, config: settings.file, pid: process.pid });
+  await checkResolvers(settings, { clock, random: deps.random, emit });
   const listeners = await house.open();
   const admin = await openAdmin({ deps, settings, emit, queue, house, metrics }, closing);
   const files = (): readonly string[] => house.snapshot().settings.files.filter((file) => !file.endsWith(".yaml"));
