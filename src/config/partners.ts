@@ -2,6 +2,7 @@
 import { basename } from "node:path";
 import { honoured } from "../decide/demand.ts";
 import type { Origin, OutboundPolicy, PartnerPolicy } from "../decide/policy.ts";
+import { mailboxKey, parseMailbox } from "../mail/mailbox.ts";
 import { isAtLeast, type TlsLevel } from "../mail/tls-requirement.ts";
 import type { Building } from "./building.ts";
 import { type Checked, isBroken } from "./check-schema.ts";
@@ -68,13 +69,18 @@ function claimNames({ building, ownership }: PartnerContext, checked: Checked<Pa
     building.problems.add(at, "a partner without domains and addresses", "write domains: [partner.example]");
   }
   for (const [index, pattern] of domains.entries()) ownership.claim(pattern, originAt(tree, ["domains", index]));
-  const lower = addresses.map((address) => address.toLowerCase());
-  for (const [index, address] of lower.entries()) ownership.claim(address, originAt(tree, ["addresses", index]));
+  const keys = addresses.map(keyOf);
+  for (const [index, address] of keys.entries()) ownership.claim(address, originAt(tree, ["addresses", index]));
   return {
-    addresses: lower,
+    addresses: keys,
     domains: domains.flatMap((pattern) => ("host" in pattern ? [pattern.host] : [])),
     subdomainsOf: domains.flatMap((pattern) => ("below" in pattern ? [pattern.below] : [])),
   };
+}
+
+function keyOf(address: string): string {
+  const mailbox = parseMailbox(address);
+  return mailbox === undefined ? address.toLowerCase() : mailboxKey(mailbox);
 }
 
 /** none < may < encrypt < any that authenticates (contract section 3). */

@@ -3,7 +3,7 @@
  * The policy follows the recipient, whatever the next hop, and is asked anew at each attempt.
  */
 import { ancestry, isBelow } from "../mail/domain-name.ts";
-import { formatMailbox, isAddressLiteral, type Mailbox } from "../mail/mailbox.ts";
+import { isAddressLiteral, type Mailbox, mailboxKey } from "../mail/mailbox.ts";
 import { type NamePattern, opportunistic, type TlsRequirement } from "../mail/tls-requirement.ts";
 import type { MatchEntry, NextHop, OutboundPolicy, PartnerPolicy, Policy, TlsPolicy } from "./policy.ts";
 
@@ -23,7 +23,7 @@ export function decisions(policy: Policy): DecideOutbound {
   const own = new Map(policy.ownDomains.map((entry) => [entry.domain, entry.outbound]));
 
   const partnerOf = (recipient: Mailbox): PartnerPolicy | undefined => {
-    const byAddress = addresses.get(formatMailbox(recipient).toLowerCase());
+    const byAddress = addresses.get(mailboxKey(recipient));
     if (byAddress !== undefined || isAddressLiteral(recipient.domain)) return byAddress;
     const exact = domains.get(recipient.domain);
     if (exact !== undefined || own.has(recipient.domain)) return exact;

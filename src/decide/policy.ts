@@ -71,7 +71,7 @@ export interface PartnerPolicy {
   readonly id: string;
   readonly name: string;
   readonly owner?: string;
-  /** Lower-case `local@a-label`. */
+  /** As `mailboxKey` writes them. */
   readonly addresses: readonly string[];
   /** A-labels. */
   readonly domains: readonly string[];

@@ -58,6 +58,12 @@ export function formatMailbox(mailbox: Mailbox): string {
   return `${mailbox.localPart}@${formatDomain(mailbox.domain)}`;
 }
 
+/** One text for all forms of a mailbox, to look it up by: `"Anna"@x.example` is `anna@x.example` (RFC 5321 §4.1.2). */
+export function mailboxKey({ localPart, domain }: Mailbox): string {
+  const meant = localPart.startsWith('"') ? localPart.slice(1, -1).replace(/\\(.)/g, "$1") : localPart;
+  return `${meant}@${formatDomain(domain)}`.toLowerCase();
+}
+
 /** The reverse-path as text; the null sender is the empty string. */
 export function formatReversePath(path: Mailbox | null): string {
   return path === null ? "" : formatMailbox(path);

@@ -24,6 +24,8 @@ describe("the policy of a recipient", () => {
     ["anna@x.lab.acme.example", "lab", "the longest pattern"],
     ["anna@lab.acme.example", "acme", "a pattern does not name its own base"],
     ["Anna@joint.example", "joint", "an address, in any case"],
+    ['"anna"@joint.example', "joint", "an address with quotes that it does not need"],
+    ['"a\\nna"@joint.example', "joint", "or with letters quoted one by one"],
     ["bert@joint.example", null, "another address of that domain"],
     ["root@[192.0.2.1]", "joint", "an address literal written as an address"],
     ["root@[192.0.2.2]", null, "another address literal"],
