@@ -14,7 +14,14 @@ export default defineConfig({
       },
     },
     projects: [
-      { test: { name: "unit", include: ["test/unit/**/*.test.ts", "test/architecture.test.ts"], ...shuffled } },
+      {
+        test: {
+          name: "unit",
+          include: ["test/unit/**/*.test.ts", "test/architecture.test.ts"],
+          isolate: false, // nothing here keeps state in a module, so files may share one: three times as fast
+          ...shuffled,
+        },
+      },
       {
         test: {
           name: "integration",
