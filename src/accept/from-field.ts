@@ -8,7 +8,7 @@ import { type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 /** Empty when there is no From field. */
 export function fromMailboxes(header: Buffer): readonly Mailbox[] | undefined {
   const all: Mailbox[] = [];
-  for (const value of fieldValues(header, "From").concat(fieldValues(header, "From "))) {
+  for (const value of fieldValues(header, "From")) {
     const mailboxes = readList(value);
     if (mailboxes === undefined) return undefined;
     all.push(...mailboxes);

@@ -1,9 +1,9 @@
 /** Reads single fields from a header block without touching it (RFC 5322 §2.2). Linear in the block's length. */
 import { type DomainName, parseDomainName } from "./domain-name.ts";
 
-/** The unfolded values of every field of this name, in order; name without colon, any case. */
+/** The unfolded values of every field of this name, in order; name without colon, any case. White space may follow it (RFC 5322 §4.5). */
 export function fieldValues(header: Buffer, name: string): string[] {
-  const wanted = `${name.toLowerCase()}:`;
+  const wanted = name.toLowerCase();
   const values: string[] = [];
   let open = false;
   for (const line of header.toString("utf8").split("\r\n")) {
@@ -12,8 +12,9 @@ export function fieldValues(header: Buffer, name: string): string[] {
       if (open) values.push(`${values.pop() ?? ""}${line}`);
       continue;
     }
-    open = line.slice(0, wanted.length).toLowerCase() === wanted;
-    if (open) values.push(line.slice(wanted.length).trimStart());
+    const value = line.slice(0, wanted.length).toLowerCase() === wanted ? line.slice(wanted.length).trimStart() : "";
+    open = value.startsWith(":");
+    if (open) values.push(value.slice(1).trimStart());
   }
   return values.map((value) => value.trim());
 }

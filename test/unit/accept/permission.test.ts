@@ -17,6 +17,7 @@ describe("the From fields", () => {
     ["From: Anna\r\n <a@x.example>", ["a@x.example"]],
     ["From: team: a@x.example, b@y.example;", ["a@x.example", "b@y.example"]],
     ["From: a@x.example\r\nFROM: b@y.example", ["a@x.example", "b@y.example"]],
+    ["From: a@x.example\r\nFrom  :b@y.example\r\nFrom\t: c@z.example", ["a@x.example", "b@y.example", "c@z.example"]],
     ["Subject: none", []],
     ["From: a@x.example b@y.example", undefined],
     ["From: <a@x.example> <b@y.example>", undefined],
