@@ -12,6 +12,7 @@ import { selfSigned, type SelfSignedRequest } from "./config/self-signed.ts";
 import { startGateway } from "./gateway.ts";
 import { createOutside } from "./outside.ts";
 import { systemClock } from "./runtime/clock.ts";
+import { keepAlive } from "./runtime/keep-alive.ts";
 import { systemRandom } from "./runtime/random.ts";
 
 process.umask(0o077); // nothing that we make is for others
@@ -29,6 +30,7 @@ const parts = { files: diskFiles, env, clock };
 /** Commands only look: they leave no file that a gateway under another user could not read. */
 const look = { ...parts, selfSigned: (request: SelfSignedRequest) => selfSigned({ ...request, keep: false }) };
 
+const letGo = keepAlive(); // a command that only waits would else end the process, and with exit code 0
 process.exitCode = await runCli(process.argv.slice(2), {
   stdout: process.stdout,
   stderr: process.stderr,
@@ -52,5 +54,6 @@ process.exitCode = await runCli(process.argv.slice(2), {
   hashPassword: (password) => hashPassword(password, random),
   onSignal: (signal, run) => void process.on(signal, run),
 });
+letGo();
 // What still holds the process (a socket of a peer, a timer) has nothing left to do.
 process.exit();
