@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, describe, expect, it } from "vitest";
+import { eventually } from "../contract/messages.ts";
 import { createAuthority } from "../peers/certificates.ts";
 import { startDnsServer } from "../peers/dns-server.ts";
 import { createSite, type Line, type Site, type Tree } from "../peers/gateway.ts";
@@ -101,12 +102,15 @@ describe("the gateway, from end to end", () => {
   });
 
   it("a reload while the queue fails ended the process: the new rules are in force, and the log says what failed", async () => {
-    const { site } = await peers({ hostname: "mx.acme.test", starttls: "absent" });
+    const settings = { queue: { retry: ["1h"], reserve: "1MiB" } };
+    const { site } = await peers({ hostname: "mx.acme.test", starttls: "absent" }, settings);
     await site.partner("acme", secure);
     await site.start();
     await site.send({ to: "bob@acme.test" });
     await delivery(site, "deferred");
     const database = new DatabaseSync(join(site.folder, "data/queue.db"), { timeout: 5_000 });
+    const waiting = database.prepare("SELECT count(*) AS count FROM delivery WHERE state = 'waiting'");
+    await eventually(() => waiting.get()?.["count"] === 1);
     database.exec(`CREATE TRIGGER broken BEFORE UPDATE ON delivery WHEN NEW.state = 'waiting'
       BEGIN SELECT RAISE(ABORT, 'broken'); END`);
     await site.partner("acme", { ...secure, name: "ACME AG" });
