@@ -49,6 +49,10 @@ export interface Dispatcher {
 
 /** Attempts under way at once, all destinations together: bounds sockets and memory. */
 const MOST_ATTEMPTS = 200;
+/** Those of them at destinations that were closed when last tried: many dead ones must not take every slot. */
+const MOST_DOUBTFUL = MOST_ATTEMPTS / 2;
+/** How long after it has opened again a destination that nobody tries is remembered as doubtful. */
+const DOUBTED_MS = 3_600_000;
 /** Claimed at once per destination and worked off one after another: one commit for several claims. */
 const CLAIM_BATCH = 20;
 const LONGEST_SLEEP_MS = 60_000;
@@ -63,6 +67,8 @@ interface Destination {
   active: number;
   closedUntil: number;
   closedBy: NonNullable<AttemptReport["closedBy"]>;
+  /** The attempt that ended last closed it. */
+  doubtful: boolean;
   /** Claimed, waiting for a slot. */
   readonly backlog: Delivery[];
 }
@@ -71,11 +77,12 @@ const NEVER_CLOSED = { reason: "connection-failed", detail: "" } as const;
 
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const destinations = new Map<string, Destination>();
-  let active = 0;
+  const active = { all: 0, doubtful: 0 };
   let stopped = false;
   let pumping = false;
   let again = false;
-  let starved = false;
+  /** Who found no slot: `all` hopes for any that becomes free, `doubtful` for one of its kind. */
+  const starved = { all: false, doubtful: false };
   let timer: { readonly at: number; readonly cancel: () => void } | undefined;
   let onIdle = (): void => undefined;
   /** How far the wall clock is ahead of the monotonic one. */
@@ -87,6 +94,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       active: 0,
       closedUntil: 0,
       closedBy: NEVER_CLOSED,
+      doubtful: false,
       backlog: [],
     };
     destinations.set(key, known);
@@ -94,18 +102,28 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   };
   const free = (place: Destination): number => {
     if (stopped || place.closedUntil > deps.clock.now()) return 0;
-    return Math.min(deps.concurrencyPerDestination() - place.active, MOST_ATTEMPTS - active);
+    const left = place.doubtful ? MOST_DOUBTFUL - active.doubtful : Number.POSITIVE_INFINITY;
+    return Math.min(deps.concurrencyPerDestination() - place.active, MOST_ATTEMPTS - active.all, left);
   };
-  const take = (place: Destination): void => {
+  /** Takes a slot; the returned function gives it back, once. */
+  const take = (key: string, place: Destination): (() => void) => {
+    const { doubtful } = place;
     place.active += 1;
-    active += 1;
+    active.all += 1;
+    if (doubtful) active.doubtful += 1;
+    return () => {
+      place.active -= 1;
+      active.all -= 1;
+      if (doubtful) active.doubtful -= 1;
+      drain(key, place);
+      if ((starved.all || (doubtful && starved.doubtful)) && place.backlog.length === 0) wake();
+      if (active.all === 0) onIdle();
+    };
   };
-  const release = (key: string, place: Destination): void => {
-    place.active -= 1;
-    active -= 1;
-    drain(key, place);
-    if (starved && place.backlog.length === 0) wake();
-    if (active === 0) onIdle();
+  const starve = (place: Destination): void => {
+    if (place.closedUntil > deps.clock.now()) return; // its timer is set
+    if (place.doubtful && active.doubtful >= MOST_DOUBTFUL) starved.doubtful = true;
+    else starved.all = true;
   };
   /** Starts what was claimed, as far as there are slots; a place with nothing to remember is forgotten. */
   const drain = (key: string, place: Destination): void => {
@@ -113,11 +131,11 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     while (free(place) > 0) {
       const next = place.backlog.shift();
       if (next === undefined) break;
-      take(place);
-      start(key, place, next);
+      start(place, next, take(key, place));
     }
     const idle = place.active === 0 && place.backlog.length === 0;
-    if (idle && place.closedUntil <= deps.clock.now()) destinations.delete(key);
+    const until = place.closedUntil + (place.doubtful ? DOUBTED_MS : 0);
+    if (idle && until <= deps.clock.now()) destinations.delete(key);
   };
   /** What was claimed for a destination that has closed meanwhile waits in the queue, untried. */
   const handBack = (place: Destination): void => {
@@ -139,7 +157,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       }
     }
   };
-  const start = (key: string, place: Destination, delivery: Delivery): void => {
+  const start = (place: Destination, delivery: Delivery, release: () => void): void => {
     void deps
       .attempt(delivery)
       .then((report) => settle(place, report))
@@ -149,9 +167,10 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
         const next = { at: deps.clock.now() + DEFECT_PAUSE_MS, ...DEFECT };
         if (!stopped) void putBack({ deliveryId: delivery.id, next, counts: true });
       })
-      .finally(() => release(key, place));
+      .finally(release);
   };
   const settle = (place: Destination, report: AttemptReport): void => {
+    place.doubtful = report.closedUntil !== undefined;
     if (report.closedUntil === undefined) {
       if (report.nextAttemptAt === undefined) place.closedUntil = 0;
     } else {
@@ -176,10 +195,10 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const pass = async (): Promise<void> => {
     const except = new Set<string>();
     const began = deps.clock.now();
-    starved = false;
+    Object.assign(starved, { all: false, doubtful: false });
     await heedClock();
     for (const [key, place] of destinations) drain(key, place);
-    while (!stopped && active < MOST_ATTEMPTS) {
+    while (!stopped && active.all < MOST_ATTEMPTS) {
       const now = deps.clock.now();
       const due = await deps.queue.dueDomains(now, except, 50);
       if (due.length === 0) {
@@ -193,7 +212,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
         await claimFor(domain, now);
       }
     }
-    starved = true;
+    starved.all = true;
   };
   /** What was reckoned by a clock that has been set back since would wait as much longer: it is all due now. */
   const heedClock = async (): Promise<void> => {
@@ -208,15 +227,16 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const claimFor = async (domain: string, now: number): Promise<void> => {
     const [, asked] = destination(domain);
     if (free(asked) <= 0 || asked.backlog.length > 0) {
-      starved ||= asked.closedUntil <= now;
+      starve(asked);
       if (asked.closedUntil > now) sleepUntil(asked.closedUntil);
       return;
     }
     const claimed = await deps.queue.claim(domain, now, CLAIM_BATCH);
-    starved ||= claimed.length === CLAIM_BATCH;
+    starved.all ||= claimed.length === CLAIM_BATCH;
     const [key, place] = destination(domain); // the one asked may have gone idle meanwhile
     place.backlog.push(...claimed);
     drain(key, place);
+    if (place.backlog.length > 0 && place.active === 0) starve(place); // its slot went to another meanwhile
   };
   const pump = async (): Promise<void> => {
     pumping = true;
@@ -240,29 +260,29 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     reserve: (domain) => {
       const [key, place] = destination(domain);
       if (free(place) <= 0 || place.backlog.length > 0) {
-        starved ||= place.closedUntil <= deps.clock.now();
+        starve(place);
         return undefined;
       }
-      take(place);
-      return { submit: (delivery) => start(key, place, delivery), giveBack: () => release(key, place) };
+      const giveBack = take(key, place);
+      return { submit: (delivery) => start(place, delivery, giveBack), giveBack };
     },
     arrived: (domain) => {
       const place = destinations.get(deps.destinationOf(domain));
       if (place !== undefined && place.closedUntil > deps.clock.now()) return; // its timer is set
-      starved = true;
+      starved.all = true;
       if (place === undefined || (free(place) > 0 && place.backlog.length === 0)) wake();
     },
     wake,
     reopen: (domain) => {
       const places = domain === undefined ? [...destinations.values()] : [destination(domain)[1]];
-      for (const place of places) place.closedUntil = 0;
+      for (const place of places) Object.assign(place, { closedUntil: 0, doubtful: false });
       wake();
     },
     stop: async () => {
       stopped = true;
       timer?.cancel();
       // Also for slots that are reserved: what is being stored for them is still tried.
-      if (active > 0) await new Promise<void>((resolve) => (onIdle = resolve));
+      if (active.all > 0) await new Promise<void>((resolve) => (onIdle = resolve));
     },
   };
 }

@@ -74,7 +74,7 @@ function rig(rows: Row[], concurrency = 2, claimMs = 0) {
     onError: (error) => void errors.push(error),
   });
   const settled = async () => {
-    for (let quiet = 0; quiet < 20; quiet += 1) {
+    for (let quiet = 0; quiet < 1_000; quiet += 1) {
       await Promise.resolve();
       if (busy > 0) quiet = 0;
     }
@@ -159,6 +159,23 @@ describe("the dispatcher", () => {
     expect(tried.length).toBe(1);
     await advance(60_000);
     expect(tried.length).toBe(2);
+  });
+  it("many destinations that were closed when last tried once took every slot there is", async () => {
+    const dead = Array.from({ length: 150 }, (_, index) => row(`dead${index}`, `dead${index}`));
+    const { dispatcher, rows, tried, settled, end, advance } = rig(dead, 1);
+    dispatcher.wake();
+    await settled();
+    for (const { id } of dead) await end(id, closed);
+    await advance(60_000);
+    expect(tried.length).toBe(150 + 100);
+    rows.push(...Array.from({ length: 100 }, (_, index) => row(`b${index}`, `b${index}`)));
+    dispatcher.wake();
+    await settled();
+    expect(tried.filter((id) => id.startsWith("b")).length).toBe(100);
+    await end(tried[150]!, { ...closed, closedUntil: 120_000, nextAttemptAt: 120_000 });
+    expect(tried.slice(250).filter((id) => id.startsWith("dead")).length).toBe(1);
+    await end(tried[151]!);
+    expect(tried.slice(250).filter((id) => id.startsWith("dead")).length).toBe(2);
   });
   it("a person can reopen it sooner", async () => {
     const { dispatcher, rows, tried, settled, end } = rig(many(1, "a"));
