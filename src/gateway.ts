@@ -86,8 +86,17 @@ function refusalOf(error: unknown): (Started & { ok: false }) | undefined {
 /** Steps that undo the start, run last to first. */
 type Closing = (() => Promise<void> | void)[];
 
+/** A step that fails keeps none of the others from being taken; the first failure is told at the end. */
 async function closeAll(closing: Closing): Promise<void> {
-  for (let step = closing.pop(); step !== undefined; step = closing.pop()) await step();
+  const failures: unknown[] = [];
+  for (let step = closing.pop(); step !== undefined; step = closing.pop()) {
+    try {
+      await step();
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
 }
 
 async function open(deps: GatewayDeps, settings: Settings, closing: Closing): Promise<Gateway> {
@@ -177,9 +186,12 @@ function stopper(emit: Emit, closing: Closing): Gateway["stop"] {
   return (reason) => {
     stopped ??= (async () => {
       const last = closing.splice(0, 2); // the lock, and the log: after everything else has been said
-      await closeAll(closing);
-      emit("gateway.stopped", { reason });
-      await closeAll(last);
+      try {
+        await closeAll(closing);
+        emit("gateway.stopped", { reason });
+      } finally {
+        await closeAll(last);
+      }
     })();
     return stopped;
   };

@@ -15,7 +15,10 @@ export async function start(deps: CliDeps, common: Common): Promise<ExitCode> {
   const stop = (signal: string): void => {
     if (ended) return end(EXIT.no); // the second time: at once
     ended = true;
-    void gateway?.stop(signal).then(() => end(EXIT.good));
+    void gateway?.stop(signal).then(
+      () => end(EXIT.good),
+      (error: unknown) => end(refuse(deps, EXIT.no, [`The gateway did not stop cleanly: ${String(error)}`])),
+    );
   };
   deps.onSignal("SIGTERM", () => stop("SIGTERM"));
   deps.onSignal("SIGINT", () => stop("SIGINT"));
