@@ -68,11 +68,14 @@ export function createOutgoing(deps: OutgoingDeps): Outgoing {
     random,
     steps,
     queue,
-    policy: () => ({ outbound: snapshot().decide, schedule: snapshot().settings.schedule }),
+    policy: () => {
+      const { decide, settings } = snapshot();
+      return { outbound: decide, schedule: settings.schedule, generation: settings.policy.generation };
+    },
     notices: createNotices({ clock, random, queue, snapshot }),
     reportAttempt: (attempted) => {
       stsAlarms.look(attempted);
-      const at = { now: clock.now(), generation: snapshot().settings.policy.generation };
+      const at = { now: clock.now(), generation: attempted.generation };
       for (const fields of deliveryEvents(attempted, at)) emit("delivery", fields);
     },
     completed: (delivery, finished, notices) => {

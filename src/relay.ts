@@ -21,6 +21,8 @@ export interface Attempted {
   readonly delivery: Delivery;
   readonly outbound: OutboundPolicy;
   readonly trial: Trial;
+  /** Of the configuration that it was judged by. */
+  readonly generation: number;
   /** Monotonic ms that it took. */
   readonly durationMs: number;
   /** Epoch ms of the next attempt of those that wait. */
@@ -33,7 +35,11 @@ export interface RelayDeps<V> {
   readonly steps: Steps<V>;
   readonly queue: Pick<QueueStore, "complete" | "park">;
   /** The policy of now. */
-  readonly policy: () => { readonly outbound: DecideOutbound; readonly schedule: RetrySchedule };
+  readonly policy: () => {
+    readonly outbound: DecideOutbound;
+    readonly schedule: RetrySchedule;
+    readonly generation: number;
+  };
   /** The notices that endings cause, sealed and ready to be stored with them. */
   readonly notices: (delivery: Delivery, badly: readonly EndedBadly[]) => Promise<readonly NewMessage[]>;
   readonly reportAttempt: (attempted: Attempted) => void;
@@ -52,9 +58,14 @@ export interface RelayDeps<V> {
 export function createRelay<V>(deps: RelayDeps<V>): (delivery: Delivery) => Promise<AttemptReport> {
   return async (delivery) => {
     const attempts: Omit<Attempted, "nextAttemptAt">[] = [];
-    for (const part of splitByPolicy(delivery, deps.policy().outbound, deps.clock.now())) {
+    const parts = partsNow(deps, delivery);
+    for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
       const startedAt = deps.clock.monotonic();
       const tried = await tryPart(deps, part);
+      if (!(tried instanceof StoreError) && isSuperseded(deps, part, tried)) {
+        parts.unshift(...partsNow(deps, part.delivery));
+        continue;
+      }
       // Parking forgets how the others ended; what is damaged still is when the rest is tried.
       const parks = tried instanceof StoreError && !attempts.some(someEnded);
       if (parks) return park(deps, delivery, tried);
@@ -71,6 +82,41 @@ export function createRelay<V>(deps: RelayDeps<V>): (delivery: Delivery) => Prom
   };
 }
 
+/** Recipients under one policy, and the configuration it is from. */
+interface Part {
+  readonly delivery: Delivery;
+  readonly outbound: OutboundPolicy;
+  readonly generation: number;
+}
+
+function partsNow<V>({ policy, clock }: RelayDeps<V>, delivery: Delivery): Part[] {
+  const { outbound, generation } = policy();
+  return splitByPolicy(delivery, outbound, clock.now()).map((part) => ({ ...part, generation }));
+}
+
+/** A reload, or the end of an exception, has put another policy over a recipient since the attempt began. */
+function isInForce<V>({ policy, clock }: RelayDeps<V>, { delivery, outbound }: Part): boolean {
+  const decide = policy().outbound;
+  return delivery.recipients.every(({ mailbox }) => decide(mailbox, clock.now()) === outbound);
+}
+
+/** Nothing was sent, and what was found was judged by a policy that is no longer in force: it is tried anew at once. */
+function isSuperseded<V>(deps: RelayDeps<V>, part: Part, { seen }: Trial): boolean {
+  return seen?.verdict === undefined && !isInForce(deps, part);
+}
+
+/** No session is opened or let through for a policy that is no longer in force: mail may have come to demand more. */
+function stepsInForce<V>(deps: RelayDeps<V>, part: Part): Steps<V> {
+  const { steps } = deps;
+  return {
+    ...steps,
+    connect: (...given) => (isInForce(deps, part) ? steps.connect(...given) : Promise.resolve(SUPERSEDED)),
+    admit: (...given) => (isInForce(deps, part) ? steps.admit(...given) : SUPERSEDED),
+  };
+}
+
+const SUPERSEDED = problem("deferred", "internal-error", "The policy changed while the attempt was under way");
+
 /** Recipients whose policy a reload has made differ are tried apart; positions stay theirs. */
 export function splitByPolicy(
   delivery: Delivery,
@@ -86,12 +132,9 @@ export function splitByPolicy(
 }
 
 /** The one edge where a defect or a failing store becomes a value; damaged content is told apart. */
-async function tryPart<V>(
-  deps: RelayDeps<V>,
-  part: { delivery: Delivery; outbound: OutboundPolicy },
-): Promise<Trial | StoreError> {
+async function tryPart<V>(deps: RelayDeps<V>, part: Part): Promise<Trial | StoreError> {
   try {
-    return await attempt(part.delivery, part.outbound, deps.steps);
+    return await attempt(part.delivery, part.outbound, stepsInForce(deps, part));
   } catch (error) {
     if (error instanceof StoreError && error.kind === "damaged") return error;
     deps.emit("error", { kind: "attempt", detail: textOf(error) });

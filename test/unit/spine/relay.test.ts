@@ -3,7 +3,7 @@ import type { Session } from "../../../src/mail/session.ts";
 import { problem } from "../../../src/mail/outcome.ts";
 import { type Attempted, createRelay, type RelayDeps, splitByPolicy } from "../../../src/relay.ts";
 import { type Completion, type NewMessage, StoreError } from "../../../src/store/queue.ts";
-import { outbound } from "../decide/policies.ts";
+import { outbound, tls } from "../decide/policies.ts";
 import { delivered, delivery, host, type Script, scripted, session } from "./fixtures.ts";
 
 interface Case {
@@ -34,7 +34,7 @@ function relay({ script, over, broken = 0 }: Case) {
       },
       park: (id) => Promise.resolve(void parked.push(id)),
     },
-    policy: () => ({ outbound: () => everyone, schedule: { retryMs: [60_000] } }),
+    policy: () => ({ outbound: () => everyone, schedule: { retryMs: [60_000] }, generation: 1 }),
     notices: () => Promise.resolve([{ facts: { id: "notice" } } as NewMessage]),
     reportAttempt: (attempted) => void attempts.push(attempted),
     completed: () => undefined,
@@ -131,6 +131,7 @@ describe("relaying a delivery", () => {
         policy: () => ({
           outbound: ({ localPart }) => (localPart === "a" ? mine : other),
           schedule: { retryMs: [60_000] },
+          generation: 1,
         }),
       },
     });
@@ -160,6 +161,75 @@ describe("relaying a delivery", () => {
     const { run, completions } = relay({ script: { connect: () => lost }, over: { stopping } });
     await run(delivery());
     expect(completions[0]?.counts).toBe(false);
+  });
+});
+
+describe("a policy that changes while an attempt is under way", () => {
+  const lax = outbound({ tls: tls({ level: "may" }) });
+  const strict = outbound({ tls: tls({ level: "secure" }) });
+  const changing = () => {
+    let [current, generation] = [lax, 1];
+    const use = () => ([current, generation] = [strict, 2]);
+    const policy = () => ({ outbound: () => current, schedule: { retryMs: [60_000] }, generation });
+    return { use, over: { policy } };
+  };
+  it("lets no session through that was opened under the old one: mail once left below the level in force", async () => {
+    const { use, over } = changing();
+    const { steps, diary } = scripted({
+      hosts: [host("mx1")],
+      connect: ({ name }) => {
+        use(); // the reload comes while the connection is being made
+        return session(name);
+      },
+    });
+    const demanded: string[] = [];
+    const admit: typeof steps.admit = (open, requirement, id) => {
+      demanded.push(requirement.level);
+      return steps.admit(open, requirement, id);
+    };
+    const { run, attempts, completions } = relay({ script: {}, over: { ...over, steps: { ...steps, admit } } });
+    await run(delivery());
+    expect(demanded).toEqual(["mandatory"]);
+    expect(diary).toEqual([
+      "connect mx1 if-offered",
+      "dismiss mx1",
+      "connect mx1 required",
+      "deliver mx1",
+      "release mx1",
+    ]);
+    expect(attempts.map(({ generation, outbound: used }) => [generation, used])).toEqual([[2, strict]]);
+    expect(completions[0]?.ended.length).toBe(2);
+  });
+  it("is tried at once by the new one when the old one found no way", async () => {
+    const { use, over } = changing();
+    const refused = problem("deferred", "connection-failed", "no answer");
+    let tries = 0;
+    const connect = ({ name }: { name: string }) => {
+      if (tries++ > 0) return session(name);
+      use();
+      return refused;
+    };
+    const { run, completions } = relay({ script: { connect }, over });
+    await run(delivery());
+    expect(completions[0]?.next).toBeUndefined();
+    expect(completions[0]?.ended.length).toBe(2);
+  });
+  it("does not send again what a session has already decided", async () => {
+    const { use, over } = changing();
+    let delivers = 0;
+    const { run, attempts } = relay({
+      script: {
+        deliver: () => {
+          delivers += 1;
+          use();
+          return new Map([0, 1].map((position) => [position, delivered]));
+        },
+      },
+      over,
+    });
+    await run(delivery());
+    expect(delivers).toBe(1);
+    expect(attempts[0]?.generation).toBe(1);
   });
 });
 
