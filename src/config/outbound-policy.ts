@@ -4,6 +4,7 @@
  */
 import { isIP } from "node:net";
 import type { ExceptionRecord, NextHop, Origin, OutboundPolicy } from "../decide/policy.ts";
+import { UNTOUCHED } from "../mail/treatment.ts";
 import type { TlsLevel } from "../mail/tls-requirement.ts";
 import type { Building } from "./building.ts";
 import { reportDeadKeys } from "./dead-keys.ts";
@@ -75,6 +76,7 @@ export function buildOutbound(building: Building, request: OutboundRequest): Out
     permitted,
     nextHop,
     tls: policy,
+    treatment: UNTOUCHED,
     lifetimeMs: parsed.data.lifetime ?? building.lifetimeMs,
     origins: originsOf(tree),
     ...(exception !== undefined && { exception }),

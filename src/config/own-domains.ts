@@ -1,5 +1,6 @@
 /** `domains` of sealpost.yaml: where mail for our own goes, at the level of `next_hop_tls`. */
 import type { NextHop, Origin, OutboundPolicy, OwnDomain } from "../decide/policy.ts";
+import { UNTOUCHED } from "../mail/treatment.ts";
 import type { TlsLevel } from "../mail/tls-requirement.ts";
 import type { Building } from "./building.ts";
 import { reportDeadKeys } from "./dead-keys.ts";
@@ -25,7 +26,9 @@ export function buildOwnDomains(
       ownership.claim({ host: name }, originAt(tree, [...path, "domain", at])),
     );
     const language = entry.language === undefined ? {} : { language: entry.language };
-    return outbound === undefined ? [] : names.map((domain) => ({ domain, outbound, ...language }));
+    return outbound === undefined
+      ? []
+      : names.map((domain) => ({ domain, outbound, dkim: [], smime: [], ...language }));
   });
 }
 
@@ -51,6 +54,7 @@ function buildRoute(building: Building, entry: OwnDomainEntry, tree: Located, pa
     permitted: true,
     nextHop,
     tls: policy,
+    treatment: UNTOUCHED, // mail for our own stays in the house
     lifetimeMs: building.lifetimeMs,
     origins: routeOrigins(tree, path),
   };

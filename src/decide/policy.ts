@@ -3,6 +3,7 @@
  * Plain data throughout (PEM text, no handles), so that a snapshot can cross processes.
  */
 import type { NextHop } from "../mail/next-hop.ts";
+import type { DkimKeySettings, SmimeSignerSettings, Treatment } from "../mail/treatment.ts";
 import type { TlsProfile } from "../mail/tls-profile.ts";
 import type { NamePattern, Pin, TlsLevel, TlsVersion, TrustSet } from "../mail/tls-requirement.ts";
 
@@ -61,6 +62,7 @@ export interface OutboundPolicy {
   readonly permitted: boolean;
   readonly nextHop: readonly NextHop[];
   readonly tls: TlsPolicy;
+  readonly treatment: Treatment;
   /** ms */
   readonly lifetimeMs: number;
   /** Where each stated key comes from, by dotted path below outbound: `tls.level`, `next_hop`. */
@@ -87,6 +89,9 @@ export interface OwnDomain {
   /** Its `next_hop` with `next_hop_tls`. */
   readonly outbound: OutboundPolicy;
   readonly language?: "de" | "en";
+  /** Keys that sign for it; several sign at once. */
+  readonly dkim: readonly DkimKeySettings[];
+  readonly smime: readonly SmimeSignerSettings[];
 }
 
 export interface Policy {

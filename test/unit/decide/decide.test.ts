@@ -14,7 +14,7 @@ describe("the policy of a recipient", () => {
   const decide = decisions(
     policy({
       partners: [acme, lab, joint],
-      ownDomains: [{ domain: "example.org", outbound: outbound({ source: "own-domain" }) }],
+      ownDomains: [{ domain: "example.org", outbound: outbound({ source: "own-domain" }), dkim: [], smime: [] }],
     }),
   );
   it.each([

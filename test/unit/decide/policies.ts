@@ -1,5 +1,6 @@
 /** Builds policies for tests: everything a policy needs, and what the row is about laid over it. */
 import type { OutboundPolicy, PartnerPolicy, Policy, TlsPolicy } from "../../../src/decide/policy.ts";
+import { UNTOUCHED } from "../../../src/mail/treatment.ts";
 
 export const origin = { file: "sealpost.yaml", line: 1, column: 1 };
 
@@ -24,6 +25,7 @@ export function outbound(over: Partial<OutboundPolicy> = {}): OutboundPolicy {
     permitted: true,
     nextHop: [{ kind: "mx" }],
     tls: tls(),
+    treatment: UNTOUCHED,
     lifetimeMs: 432_000_000,
     origins: {},
     ...over,
