@@ -14,8 +14,9 @@ import type { Log } from "./report/log.ts";
 import type { Clock } from "./runtime/clock.ts";
 import { createMemoryRelief } from "./runtime/memory-relief.ts";
 import type { Random } from "./runtime/random.ts";
-import { changedPartners, needsRestart, type Snapshot, snapshotOf } from "./snapshot.ts";
+import { needsRestart, policyChanges, type Snapshot, snapshotOf } from "./snapshot.ts";
 import { createFreshContent } from "./store/fresh-content.ts";
+import type { QueueFilter } from "./store/queue.ts";
 import type { EmbeddedStore } from "./store/sqlite-queue.ts";
 
 export interface HouseDeps {
@@ -135,19 +136,20 @@ async function reload(deps: HouseDeps, house: InForce): Promise<readonly string[
   deps.log.use(settings.log);
   house.outgoing.pool.empty();
   house.exceptions.look();
-  for (const partner of changedPartners(before, settings)) {
-    deps.emit("policy.changed", { partner, generation });
-    // What waits for a partner that was corrected is due now; mail without a partner file keeps its schedule.
-    if (partner !== null) await makeDue(deps, partner);
-  }
+  const { partners, moved } = policyChanges(before, settings);
+  for (const partner of partners) deps.emit("policy.changed", { partner, generation });
+  // What waits under rules that were corrected is due now. The queue knows a delivery by the partner it had when it
+  // came: where recipients moved between policies, nobody can say which, so all is tried.
+  if (moved) await makeDue(deps, {});
+  else for (const partner of partners) if (partner !== null) await makeDue(deps, { partner });
   house.outgoing.dispatcher.reopen();
   deps.emit("config.reloaded", { generation, files: settings.files.length });
   return [];
 }
 
 /** The new rules are in force already; where the queue fails now, its mail keeps its schedule. */
-async function makeDue({ queue, clock, emit }: HouseDeps, partner: string): Promise<void> {
-  await queue.retry({ partner }, clock.now()).catch((error: unknown) => {
+async function makeDue({ queue, clock, emit }: HouseDeps, filter: QueueFilter): Promise<void> {
+  await queue.retry(filter, clock.now()).catch((error: unknown) => {
     emit("error", { kind: "reload", detail: textOf(error) });
   });
 }

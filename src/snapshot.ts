@@ -28,13 +28,34 @@ function placesOf({ accept }: Settings): unknown {
   return accept.listeners.map(({ name, address, port, tls }) => [name, address, port, tls === "implicit"]);
 }
 
-/** Ids of the partners whose outbound policy is another one now; null stands for the default. */
-export function changedPartners(before: Settings, after: Settings): readonly (string | null)[] {
-  const judged = ({ policy }: Settings): Map<string | null, string> =>
-    new Map([
-      [null, JSON.stringify([policy.default, policy.defaultExceptions, policy.ownDomains])],
-      ...policy.partners.map((partner) => [partner.id, JSON.stringify(partner)] as const),
-    ]);
-  const [old, now] = [judged(before), judged(after)];
-  return [...new Set([...old.keys(), ...now.keys()])].filter((id) => old.get(id) !== now.get(id));
+/** What a reload has changed of the policy. */
+export interface PolicyChanges {
+  /** Ids of the partners whose policy is another one now; null stands for the default and our own domains. */
+  readonly partners: readonly (string | null)[];
+  /** Some recipients belong to another policy than before, or have the default's. */
+  readonly moved: boolean;
+}
+
+export function policyChanges(before: Settings, after: Settings): PolicyChanges {
+  const [old, now] = [policyTexts(before), policyTexts(after)];
+  const partners = [...new Set([...old.keys(), ...now.keys()])].filter((id) => old.get(id) !== now.get(id));
+  return { partners, moved: partners.includes(null) || placesOfPartners(before) !== placesOfPartners(after) };
+}
+
+function policyTexts({ policy }: Settings): Map<string | null, string> {
+  return new Map([
+    [null, textOf([policy.default, policy.defaultExceptions, policy.ownDomains])],
+    ...policy.partners.map((partner) => [partner.id, textOf(partner)] as const),
+  ]);
+}
+
+/** Where a key was written is no part of what it says: a comment above it changes nothing. */
+function textOf(policy: unknown): string {
+  return JSON.stringify(policy, (key, value: unknown) => (key === "origin" || key === "origins" ? undefined : value));
+}
+
+function placesOfPartners({ policy }: Settings): string {
+  return JSON.stringify(
+    policy.partners.map(({ id, addresses, domains, subdomainsOf }) => [id, addresses, domains, subdomainsOf]),
+  );
 }

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, describe, expect, it } from "vitest";
@@ -87,6 +88,34 @@ describe("the gateway, from end to end", () => {
     expect(await site.gateway().reload()).toEqual([]);
     await delivery(site, "delivered");
     expect(mx.messages.length).toBe(1);
+  });
+
+  it("mail that waited under the default is due at once when its partner file comes; it kept its schedule", async () => {
+    const { mx, site } = await peers(good, {
+      queue: { retry: ["1h"], reserve: "1MiB" },
+      outbound: { tls: { level: "dane-only" } },
+    });
+    await site.start();
+    await site.send({ to: "bob@acme.test" });
+    expect(await delivery(site, "deferred")).toMatchObject({ partner: null });
+    await site.partner("acme", secure);
+    expect(await site.gateway().reload()).toEqual([]);
+    expect(await delivery(site, "delivered")).toMatchObject({ partner: "acme" });
+    expect(mx.messages.length).toBe(1);
+  });
+
+  it("a reload that only moves lines tells of no changed policy", async () => {
+    const { site } = await peers(good);
+    await site.partner("acme", secure);
+    await site.start();
+    const file = await readFile(join(site.folder, "config/partners/acme.yaml"), "utf8");
+    await site.write("config/partners/acme.yaml", `# a word of explanation\n\n${file}`);
+    expect(await site.gateway().reload()).toEqual([]);
+    await site.logged("config.reloaded");
+    expect(site.log.filter(({ event }) => event === "policy.changed")).toEqual([]);
+    await site.write("config/partners/acme.yaml", `${file}name: ACME AG\n`);
+    expect(await site.gateway().reload()).toEqual([]);
+    expect(await site.logged("policy.changed")).toMatchObject({ partner: "acme" });
   });
 
   it("a reload with an error changes nothing, and says why with its place", async () => {
