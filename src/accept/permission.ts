@@ -6,7 +6,7 @@ import { isBelow } from "../mail/domain-name.ts";
 import type { Client } from "../mail/delivery.ts";
 import { fieldValues } from "../mail/header-field.ts";
 import { formatMailbox, type Mailbox } from "../mail/mailbox.ts";
-import { fromMailboxes } from "./from-field.ts";
+import { fromMailboxes } from "../mail/from-field.ts";
 import { isInNetwork } from "./networks.ts";
 import type { ClientEntry, ListenerSettings, SenderRule, User } from "./settings.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { fromMailboxes } from "../../../src/accept/from-field.ts";
+import { fromMailboxes } from "../../../src/mail/from-field.ts";
 import { countHops } from "../../../src/accept/judgement.ts";
 import { matchesGlob, maySend, permitsOf } from "../../../src/accept/permission.ts";
 import type { ListenerSettings } from "../../../src/accept/settings.ts";

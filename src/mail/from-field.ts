@@ -2,13 +2,18 @@
  * Every mailbox of the From fields (RFC 5322 §3.6.2), for sender rules. What cannot be read with certainty is
  * undefined and permits nothing: a reader that is more generous than we are must not see a sender we did not judge.
  */
-import { fieldValues } from "../mail/header-field.ts";
-import { type Mailbox, parseMailbox } from "../mail/mailbox.ts";
+import { fieldValues } from "./header-field.ts";
+import { type Mailbox, parseMailbox } from "./mailbox.ts";
 
 /** Empty when there is no From field. */
 export function fromMailboxes(header: Buffer): readonly Mailbox[] | undefined {
+  return fieldMailboxes(header, "From");
+}
+
+/** The same of any field of addresses. */
+export function fieldMailboxes(header: Buffer, name: string): readonly Mailbox[] | undefined {
   const all: Mailbox[] = [];
-  for (const value of fieldValues(header, "From")) {
+  for (const value of fieldValues(header, name)) {
     const mailboxes = readList(value);
     if (mailboxes === undefined) return undefined;
     all.push(...mailboxes);
