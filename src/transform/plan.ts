@@ -1,0 +1,159 @@
+/**
+ * Which contents one message becomes: recipients whose treatment comes to the same share one. Pure; asked when the
+ * header is complete, so that what the sender can mend is answered at DATA. What is demanded and cannot be done
+ * refuses the message whole: nobody gets it as it was not meant to be sent.
+ */
+import type { Recipient } from "../mail/envelope.ts";
+import { fieldMailboxes } from "../mail/from-field.ts";
+import { formatMailbox, mailboxKey } from "../mail/mailbox.ts";
+import { reply, type SmtpReply } from "../mail/smtp-reply.ts";
+import type { HeaderPolicy, SmimePolicy, Treatment } from "../mail/treatment.ts";
+import type { Sender } from "./sender.ts";
+
+export interface Addressee {
+  readonly recipient: Recipient;
+  readonly treatment: Treatment;
+}
+
+/** The certificates one recipient can be written to with. */
+export type Found<C> =
+  | { readonly kind: "found"; readonly certificates: readonly C[] }
+  | { readonly kind: "none"; readonly why: string }
+  /** Could not be asked or checked, and the configuration says to wait. */
+  | { readonly kind: "unknown"; readonly why: string };
+
+export interface Situation<C> {
+  readonly header: Buffer;
+  readonly sender: Sender;
+  /** Whether a user has already signed or encrypted it (recognise.ts). */
+  readonly already: "plain" | "signed" | "encrypted";
+  /** There is a certificate in force that signs for the author. */
+  readonly canSign: boolean;
+  /** A DKIM key in force is there for the author's domain. */
+  readonly hasDkimKey: boolean;
+  readonly addressees: readonly Addressee[];
+  /** By position, of those whose treatment encrypts. */
+  readonly certificates: ReadonlyMap<number, Found<C>>;
+}
+
+/** One content to make, and for whom. */
+export interface ContentPlan<C> {
+  readonly headers: HeaderPolicy;
+  readonly sign: boolean;
+  readonly format: SmimePolicy["format"];
+  readonly tripleWrap: boolean;
+  /** Empty: it is not encrypted. */
+  readonly encryptTo: readonly C[];
+  readonly dkim: boolean;
+  /** Why it goes without a DKIM signature although one is wanted. */
+  readonly unsigned?: string;
+  readonly positions: readonly number[];
+}
+
+/** More copies of one message than this are refused, since each is a body of its own. */
+export const MOST_CONTENTS = 100;
+
+export function planContents<C>(situation: Situation<C>): readonly ContentPlan<C>[] | SmtpReply {
+  const visible = visibleAddresses(situation.header);
+  const plans = new Map<string, Draft<C>>();
+  for (const addressee of situation.addressees) {
+    const one = planFor(situation, addressee);
+    if ("code" in one) return one;
+    // A blind copy is encrypted alone: the list of keys would tell the others of it.
+    const { position, mailbox } = addressee.recipient;
+    const blind = one.encryptTo.length > 0 && !visible.has(mailboxKey(mailbox));
+    const key = JSON.stringify([one.shared, one.encryptTo.length > 0, blind ? position : undefined]);
+    const plan = plans.get(key) ?? { ...one, encryptTo: [], positions: [] };
+    plan.encryptTo.push(...one.encryptTo);
+    plan.positions.push(position);
+    plans.set(key, plan);
+  }
+  if (plans.size > MOST_CONTENTS)
+    return reply(
+      452,
+      "5.3",
+      `The message needs more than ${MOST_CONTENTS} copies, send it to fewer recipients at once`,
+    );
+  return [...plans.values()].map(({ shared, encryptTo, positions }) => ({
+    ...shared,
+    encryptTo: [...new Set(encryptTo)],
+    positions,
+  }));
+}
+
+type Shared = Omit<ContentPlan<never>, "encryptTo" | "positions">;
+
+interface Draft<C> {
+  readonly shared: Shared;
+  readonly encryptTo: C[];
+  readonly positions: number[];
+}
+
+function planFor<C>(
+  situation: Situation<C>,
+  { recipient, treatment }: Addressee,
+): { shared: Shared; encryptTo: readonly C[] } | SmtpReply {
+  const { smime, headers, dkim } = treatment;
+  const signs = judgeSigning(situation, treatment, recipient);
+  if (typeof signs === "object") return signs;
+  const encryptTo = judgeEncryption(situation, treatment, recipient);
+  if ("code" in encryptTo) return encryptTo;
+  const unsigned = dkim === "none" ? undefined : whyNoDkim(situation);
+  if (dkim === "require" && unsigned !== undefined)
+    return reply(
+      550,
+      "7.1",
+      `A DKIM signature is demanded for mail to ${formatMailbox(recipient.mailbox)}, but ${unsigned}`,
+    );
+  const shared = {
+    headers,
+    sign: signs,
+    format: signs ? smime.format : "detached",
+    tripleWrap: signs && encryptTo.length > 0 && smime.tripleWrap,
+    dkim: dkim !== "none" && unsigned === undefined,
+    ...(unsigned !== undefined && { unsigned }),
+  } as const;
+  return { shared, encryptTo };
+}
+
+/** Whether we sign; a signature or encryption that is already there is the user's own and stays. */
+function judgeSigning<C>(
+  { sender, already, canSign }: Situation<C>,
+  { smime }: Treatment,
+  { mailbox }: Recipient,
+): boolean | SmtpReply {
+  if (smime.sign === "never" || already !== "plain") return false;
+  if (canSign && sender.author !== undefined) return true;
+  if (smime.sign === "if-possible") return false;
+  const why =
+    sender.author === undefined
+      ? (sender.unsigned ?? "the sender is unknown")
+      : `there is no valid key for ${formatMailbox(sender.author)}`;
+  return reply(550, "7.5", `An S/MIME signature is demanded for mail to ${formatMailbox(mailbox)}, but ${why}`);
+}
+
+function judgeEncryption<C>(
+  { already, certificates }: Situation<C>,
+  { smime }: Treatment,
+  { mailbox, position }: Recipient,
+): readonly C[] | SmtpReply {
+  if (smime.encrypt === "never" || already === "encrypted") return [];
+  const found = certificates.get(position) ?? { kind: "none", why: "no certificate is known" };
+  if (found.kind === "found") return found.certificates;
+  const to = formatMailbox(mailbox);
+  if (found.kind === "unknown")
+    return reply(451, "7.5", `The S/MIME certificate of ${to} cannot be checked now (${found.why}), try again later`);
+  if (smime.encrypt === "if-known") return [];
+  return reply(550, "7.5", `S/MIME encryption is demanded for mail to ${to}, but ${found.why}`);
+}
+
+function whyNoDkim<C>({ sender, hasDkimKey }: Situation<C>): string | undefined {
+  if (sender.author === undefined) return sender.unsigned ?? "the sender is unknown";
+  return hasDkimKey ? undefined : "its domain has no DKIM key in force";
+}
+
+/** Those whom every recipient sees anyway. */
+function visibleAddresses(header: Buffer): ReadonlySet<string> {
+  const named = ["To", "Cc"].flatMap((name) => fieldMailboxes(header, name) ?? []);
+  return new Set(named.map(mailboxKey));
+}
