@@ -66,7 +66,7 @@ const treatment = (smime: Partial<SmimePolicy> = {}, over: Partial<Treatment> = 
 });
 
 interface Row extends Partial<Situation<string>> {
-  readonly to: readonly (readonly [string, Treatment, Found<string>?])[];
+  readonly to: readonly (readonly [string, Treatment, (Found<string> | undefined)?])[];
 }
 
 function plan({ to, ...over }: Row) {
