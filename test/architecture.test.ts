@@ -51,6 +51,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   "smtp-server": ["accept"],
   nodemailer: ["connect"],
   "dns-packet": ["connect"],
+  ldapts: ["connect"],
   zod: ["config"],
   yaml: ["config"],
   commander: ["cli", "main.ts"],
@@ -59,7 +60,8 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   "node:worker_threads": ["store", "runtime"],
   "node:child_process": ["runtime", "cli"],
   "node:dgram": ["connect"],
-  "node:http": ["admin", "cli"],
+  // Revocation is asked about where certificates say so, which is in the clear.
+  "node:http": ["admin", "cli", "connect/outside-http.ts"],
   "node:https": ["connect"],
   // config reads files, store keeps the queue, runtime and cli are the edges of the process; the admin's own are
   // its token and gateway.json, report's is the log file.
