@@ -5,14 +5,25 @@
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";
 import { getuid } from "node:process";
+import { EXIM } from "./rig/exim.ts";
 
 const MAIL = ["postfix", "postconf", "sendmail", "swaks", "haproxy", "openssl", "mount", "umount"];
 const NAMES = ["unbound", "unbound-control", "named", "dnssec-keygen", "dnssec-signzone", "dig"];
-const PEERS = [...MAIL, ...NAMES, "ip", "unshare", "nsenter", "setpriv"];
+const SIGNATURES = ["opendkim", "opendkim-testmsg", "dkimverify", "cmsutil", "certutil", "pk12util", "java", "javac"];
+const DIRECTORY = ["slapd", "ldapadd", "ldapsearch"];
+const SPACES = ["ip", "unshare", "nsenter", "setpriv"];
+const PEERS = [...MAIL, ...NAMES, ...SIGNATURES, ...DIRECTORY, ...SPACES];
+/** Not on the PATH: an unpacked program, and the jar that BouncyCastle's S/MIME is in. */
+const FILES = [
+  [EXIM, constants.X_OK],
+  ["/usr/share/java/bcmail.jar", constants.R_OK],
+] as const;
 const FOLDERS = [...(process.env["PATH"] ?? "").split(":"), "/usr/sbin", "/sbin"];
 
 export default function requirePeers(): void {
-  const missing = PEERS.filter((peer) => !FOLDERS.some((folder) => executable(join(folder, peer))));
+  const programs = PEERS.filter((peer) => !FOLDERS.some((folder) => permitted(join(folder, peer), constants.X_OK)));
+  const files = FILES.filter(([file, mode]) => !permitted(file, mode)).map(([file]) => file);
+  const missing = [...programs, ...files];
   if (missing.length > 0)
     throw new Error(`The interop tests need ${missing.join(", ")}. Install them as root: test/interop/install.sh`);
   if (getuid?.() !== 0)
@@ -20,9 +31,9 @@ export default function requirePeers(): void {
   process.env["PATH"] = FOLDERS.join(":");
 }
 
-function executable(file: string): boolean {
+function permitted(file: string, mode: number): boolean {
   try {
-    accessSync(file, constants.X_OK);
+    accessSync(file, mode);
     return true;
   } catch {
     return false;
