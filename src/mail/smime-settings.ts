@@ -24,20 +24,24 @@ export interface RevocationSettings {
 }
 
 /** A directory that is asked for a certificate by address (RFC 4523 §2.1, RFC 2798 §2.8). */
-export interface LdapCertificateSettings {
-  /** ldaps://host[:port]; ldap:// on loopback or with `startTls` only. */
-  readonly url: string;
-  readonly startTls: boolean;
+export interface LdapCertificateSettings extends LdapServer {
   readonly base: string;
   /** RFC 4515; `{address}` and `{domain}` stand for the recipient's, escaped. Default `(mail={address})`. */
   readonly filter: string;
   /** Default `userCertificate;binary`, `userSMIMECertificate;binary`. */
   readonly attributes: readonly string[];
+  /** How long an answer holds. Default 15 min. */
+  readonly cacheMs: number;
+}
+
+/** How a directory server is spoken to. */
+export interface LdapServer {
+  /** ldaps://host[:port]; ldap:// on loopback or with `startTls` only. */
+  readonly url: string;
+  readonly startTls: boolean;
   readonly bind: { readonly dn: string; readonly password: string } | null;
   /** PEM of the CAs that the server's certificate must lead to; empty: those of Node. */
   readonly ca: readonly string[];
-  /** How long an answer holds. Default 15 min. */
-  readonly cacheMs: number;
-  /** For connecting and for each request. Default 5 s. */
+  /** For one look-up as a whole. Default 5 s. */
   readonly timeoutMs: number;
 }
