@@ -2,14 +2,16 @@
  * `sealpost explain ADDRESS`: the policy for one recipient, by the same functions that judge its mail: each demand, the
  * line it comes from, and in a sentence what a session must prove; and what the destination publishes, as DNS has it.
  */
-import { X509Certificate } from "node:crypto";
 import type { Settings } from "../config/settings.ts";
 import { decisions, describeNextHop } from "../decide/decide.ts";
 import { honoured } from "../decide/demand.ts";
 import type { MatchEntry, Origin, OutboundPolicy } from "../decide/policy.ts";
 import { formatDomain, formatMailbox, type Mailbox, parseMailbox } from "../mail/mailbox.ts";
-import type { Pin, TlsLevel } from "../mail/tls-requirement.ts";
+import type { TlsLevel } from "../mail/tls-requirement.ts";
 import { type CliDeps, type Common, EXIT, type ExitCode, printJson, refuse } from "./deps.ts";
+import { headersFact, dkimFact, smimeFact } from "./explain-treatment.ts";
+import { clientCertificateFact, pinsFact, trustFact } from "./explain-trust.ts";
+import { day, type Fact } from "./fact.ts";
 import { publishedLines } from "./probe-text.ts";
 import { loadSettings, shownPath } from "./settings.ts";
 import { exactDuration, painter, printable, wrapped } from "./text.ts";
@@ -35,15 +37,6 @@ export async function explain(deps: CliDeps, common: Common, options: ExplainOpt
   if (common.json) printJson(deps, asJson(recipient, facts));
   else print(deps, recipient, facts);
   return EXIT.good;
-}
-
-/** One line of the answer: `value` for programs, `text` for people, `origin` where it was written. */
-interface Fact {
-  readonly key: string;
-  readonly label: string;
-  readonly value: unknown;
-  readonly text: string;
-  readonly origin?: string;
 }
 
 function asJson(recipient: Mailbox, facts: readonly Fact[]): object {
@@ -107,6 +100,9 @@ function factsOf(deps: CliDeps, asked: Asked): Fact[] {
       text: `${exactDuration(outbound.lifetimeMs)}, then the sender gets a failure notice`,
       ...at("lifetime"),
     },
+    headersFact(outbound.treatment, at),
+    smimeFact(outbound.treatment, at),
+    dkimFact(outbound.treatment, at),
   ];
   return facts.filter((fact) => fact !== undefined);
 }
@@ -208,52 +204,7 @@ function nameOf(entry: MatchEntry, nextHop: string, host: string | undefined): s
   return "host" in entry ? entry.host : `.${entry.below}`;
 }
 
-function trustFact({ tls }: OutboundPolicy, origin: { origin?: string }): Fact {
-  const { ca, crl } = tls.trust;
-  const revocation =
-    crl.length === 0 ? "" : `, with ${crl.length === 1 ? "a revocation list" : `${crl.length} revocation lists`}`;
-  if (ca === "system")
-    return { key: "ca", label: "trusts", value: "system", text: `the CAs of this machine${revocation}`, ...origin };
-  const value = ca.map((pem) => {
-    const { subject, validTo } = new X509Certificate(pem);
-    return { subject: subject.split("\n").toReversed().join(", "), notAfter: day(Date.parse(validTo)) };
-  });
-  const text =
-    value.length > 3
-      ? `${value.length} CAs`
-      : value.map(({ subject, notAfter }) => `${subject} (until ${notAfter})`).join("; ");
-  return { key: "ca", label: "trusts", value, text: `only ${text}${revocation}`, ...origin };
-}
-
-function pinsFact(pins: readonly Pin[], now: number, origin: { origin?: string }): Fact {
-  const value = pins.map(({ sha256, of, notAfter }) => ({
-    sha256,
-    of,
-    counts: notAfter === undefined || now < notAfter,
-    ...(notAfter !== undefined && { notAfter: day(notAfter) }),
-  }));
-  const lines = value.map(({ sha256, of, counts, notAfter }) => {
-    const until = notAfter === undefined ? "" : counts ? `, counts until ${notAfter}` : `, ended ${notAfter}`;
-    return `${sha256} of the ${of}${until}`;
-  });
-  return { key: "pins", label: "pins", value, text: lines.join("\n"), ...origin };
-}
-
-function clientCertificateFact({ tls }: OutboundPolicy, origin: { origin?: string }): Fact | undefined {
-  if (tls.clientCertificate === undefined) return undefined;
-  const { subject, validTo } = new X509Certificate(tls.clientCertificate.certificate);
-  const notAfter = day(Date.parse(validTo));
-  const name = subject.split("\n").toReversed().join(", ");
-  return {
-    key: "clientCertificate",
-    label: "we show",
-    value: { subject: name, notAfter },
-    text: `${name} (until ${notAfter})`,
-    ...origin,
-  };
-}
-
-/** The nearest line above that says it; nothing where the product's own default holds. */
+/** Nothing where the product's own default holds. */
 function originOf(deps: CliDeps, { origins }: OutboundPolicy, path: string): { origin?: string } {
   const origin = origins[path];
   return origin === undefined ? {} : { origin: place(deps, origin) };
@@ -261,10 +212,6 @@ function originOf(deps: CliDeps, { origins }: OutboundPolicy, path: string): { o
 
 function place(deps: CliDeps, { file, line, column }: Origin): string {
   return `${shownPath(deps, file)}:${line}:${column}`;
-}
-
-function day(at: number): string {
-  return Number.isFinite(at) ? new Date(at).toISOString().slice(0, 10) : "unknown";
 }
 
 const LABEL_WIDTH = 12;

@@ -83,7 +83,7 @@ export function size(octets: number): string {
   const kib = octets / 1_024;
   if (kib < 1_024) return `${kib.toFixed(kib < 10 ? 1 : 0)} KiB`;
   const mib = kib / 1_024;
-  return mib < 10_240 ? `${mib.toFixed(1)} MiB` : `${(mib / 1_024).toFixed(1)} GiB`;
+  return mib < 1_023.95 ? `${mib.toFixed(1)} MiB` : `${(mib / 1_024).toFixed(1)} GiB`;
 }
 
 export function count(number: number, noun: string): string {

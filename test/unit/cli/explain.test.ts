@@ -109,4 +109,36 @@ describe("explain", () => {
     expect(text).toMatch(/policy +the default/);
     expect(text).toMatch(/level +encrypt\n/);
   });
+
+  it("tells what becomes of header, S/MIME and DKIM, and the line that says so", async () => {
+    const treatment = {
+      headers: { received: "strip", remove: ["x-mailer", "x-ms-exchange-*"], messageId: "rewrite" },
+      smime: { sign: "always", encrypt: "if-known", format: "opaque", tripleWrap: true },
+      dkim: "require",
+    } as const;
+    const { text, json } = await explained([
+      acme({ treatment, origins: { headers: at(4), smime: at(5), "smime.encrypt": at(6), dkim: at(7) } }),
+    ]);
+    expect(text).toMatch(/headers +The Received fields of our own side go;[^]*x-ms-exchange-\*[^]*acme\.yaml:4:5\)/);
+    expect(text).toMatch(/S\/MIME +Signed; without a key of the sender the message is refused; encrypted where/);
+    expect(text).toMatch(/acme\.yaml:6:5\)[^]*DKIM +Signed with[^]*refused\. {2}\(partners\/acme\.yaml:7:5\)/);
+    expect(json).toMatchObject({ ...treatment, origins: { smime: "partners/acme.yaml:6:5" } });
+  });
+
+  it("says that mail within the house stays as it is", async () => {
+    const { text } = await explained([acme({})]);
+    expect(text).toMatch(/headers +One Received field of ours is added; the others stay\.\n/);
+    expect(text).toMatch(/S\/MIME +Not signed; not encrypted\.\n/);
+    expect(text).toMatch(/DKIM +Not signed\.\n/);
+  });
+
+  it("shortens a long list of fields for people, and tells programs all of it", async () => {
+    const remove = Array.from({ length: 30 }, (_, at) => `x-field-${at}`);
+    const treatment = { headers: { received: "keep", remove, messageId: "keep" }, dkim: "none" } as const;
+    const { text, json } = await explained([acme({ treatment: { ...outbound().treatment, ...treatment } })]);
+    expect(text.replace(/\s+/g, " ")).toContain(
+      "removed: x-field-0, x-field-1, x-field-2, x-field-3, x-field-4, x-field-5 and 24 more.",
+    );
+    expect(json).toMatchObject({ headers: { remove } });
+  });
 });

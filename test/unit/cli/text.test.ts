@@ -28,6 +28,9 @@ describe("text for people", () => {
     [1_023, "1023 B"],
     [4_403, "4.3 KiB"],
     [52_428_800, "50.0 MiB"],
+    [1_072_693_248, "1023.0 MiB"],
+    [1_073_741_823, "1.0 GiB"],
+    [1_073_741_824, "1.0 GiB"],
     [53_687_091_200, "50.0 GiB"],
   ])("tells %i octets as %s", (octets, text) => expect(size(octets)).toBe(text));
 
