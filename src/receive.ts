@@ -5,6 +5,7 @@
 import type { Delivery, MessageFacts } from "./mail/delivery.ts";
 import type { Recipient } from "./mail/envelope.ts";
 import { fromDomain, messageIdOf } from "./mail/header-field.ts";
+import { countHops } from "./mail/hop-count.ts";
 import { formatDomain, formatMailbox, formatReversePath } from "./mail/mailbox.ts";
 import { reply, type SmtpReply } from "./mail/smtp-reply.ts";
 import type { Transaction } from "./mail/transaction.ts";
@@ -41,7 +42,8 @@ export function createReceive(deps: ReceiveDeps): (transaction: Transaction) => 
     const at = deps.clock.now();
     const { envelope, client } = transaction;
     const hop = { client, hostname: deps.hostname(), queueId: id, at, smtpUtf8: envelope.mail.smtpUtf8 };
-    const header = Buffer.concat([receivedField(hop), transaction.header]);
+    const hops = countHops(transaction.header);
+    const header = Buffer.concat([receivedField({ ...hop, received: "keep", hops }), transaction.header]);
     try {
       const { body, kept } = await spool(deps, id, transaction.body);
       const facts = factsOf(transaction, { id, at, size: header.length + body.length });

@@ -2,7 +2,7 @@
  * Whether MAIL, RCPT and the header of a message are accepted from this client. Pure: what is permitted now is all in
  * the view it is given. A client without a permit gets no recipient accepted, in whatever form it is written.
  */
-import { fieldValues } from "../mail/header-field.ts";
+import { countHops } from "../mail/hop-count.ts";
 import { parseMailbox } from "../mail/mailbox.ts";
 import { reply, type SmtpReply } from "../mail/smtp-reply.ts";
 import { isAtLeast } from "../mail/tls-requirement.ts";
@@ -86,7 +86,7 @@ function notPermitted({ peer, listener }: View): SmtpReply {
 /** The permit the message goes under, or why it is refused now that its header is known. */
 export function judgeHeader(view: View, mail: MailCommand, header: Buffer): Permit | SmtpReply {
   const { settings, permits } = view;
-  if (countHops(header, settings.hostname) > settings.limits.receivedHeaders)
+  if (countHops(header) > settings.limits.receivedHeaders)
     return reply(554, "4.6", "The message has passed too many servers, this is a mail loop");
   const permit = permits.find(
     (candidate) =>
@@ -94,12 +94,4 @@ export function judgeHeader(view: View, mail: MailCommand, header: Buffer): Perm
       allowsHeader(candidate, settings.ownDomains, header),
   );
   return permit ?? reply(550, "7.1", "This client may not send with this From or without the header fields agreed");
-}
-
-/** Received fields, and those our own topmost one says were there before it stripped them: `(hop N)`. */
-export function countHops(header: Buffer, hostname: string): number {
-  const fields = fieldValues(header, "Received");
-  const own = fields.find((field) => field.includes(`by ${hostname} (sealpost)`));
-  const hops = own === undefined ? undefined : /\(hop (\d{1,6})\)/.exec(own)?.[1];
-  return fields.length + Number(hops ?? 0);
 }

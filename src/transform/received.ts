@@ -1,10 +1,12 @@
 /**
  * The Received field that sealpost adds (RFC 5321 §4.4). Remote text enters only as a valid domain, address
- * or token, so no header can be injected.
+ * or token, so no header can be injected. Where the inside is hidden it tells nothing of the client: neither name nor
+ * address, only how it was spoken to.
  */
 import { isIPv6 } from "node:net";
 import type { Client } from "../mail/delivery.ts";
 import { formatDomain, parseMailDomain } from "../mail/mailbox.ts";
+import type { HeaderPolicy } from "../mail/treatment.ts";
 
 export interface Hop {
   readonly client: Client;
@@ -13,19 +15,28 @@ export interface Hop {
   /** Epoch ms. */
   readonly at: number;
   readonly smtpUtf8: boolean;
+  /** keep: the client is named. */
+  readonly received: HeaderPolicy["received"];
+  /** `countHops` of the header as it came in. */
+  readonly hops: number;
 }
 
 /** One folded field, with its final CRLF. */
 export function receivedField(hop: Hop): Buffer {
-  const { client } = hop;
-  const literal = isIPv6(client.address) ? `[IPv6:${client.address}]` : `[${client.address}]`;
-  const helo = parseMailDomain(client.helo); // as A-labels, or not at all
-  const lines = [`Received: from ${helo === undefined ? "unknown" : formatDomain(helo)} (${literal})`];
-  if (client.tls !== undefined)
-    lines.push(`(using ${token(client.tls.version)} with cipher ${token(client.tls.cipher)})`);
-  lines.push(`by ${hop.hostname} (sealpost) with ${protocol(hop)} id ${hop.queueId};`);
-  lines.push(rfc5322Date(hop.at));
-  return Buffer.from(`${lines.join("\r\n\t")}\r\n`, "latin1");
+  const { tls } = hop.client;
+  const using = tls && `(using ${token(tls.version)} with cipher ${token(tls.cipher)})`;
+  const by = `by ${hop.hostname} (sealpost) with ${protocol(hop)} id ${hop.queueId}`;
+  const end = `(hop ${hop.hops});`;
+  const date = rfc5322Date(hop.at);
+  const lines =
+    hop.received === "keep" ? [`from ${clientName(hop.client)}`, using, `${by} ${end}`, date] : [by, using, end, date];
+  return Buffer.from(`Received: ${lines.filter((line) => line !== undefined).join("\r\n\t")}\r\n`, "latin1");
+}
+
+function clientName({ address, helo }: Client): string {
+  const literal = isIPv6(address) ? `[IPv6:${address}]` : `[${address}]`;
+  const name = parseMailDomain(helo); // as A-labels, or not at all
+  return `${name === undefined ? "unknown" : formatDomain(name)} (${literal})`;
 }
 
 /** RFC 3848 and RFC 6531 §4.3: S for TLS, A for AUTH. */

@@ -1,6 +1,5 @@
 import { describe, expect, it } from "vitest";
 import { fromMailboxes } from "../../../src/mail/from-field.ts";
-import { countHops } from "../../../src/accept/judgement.ts";
 import { matchesGlob, maySend, permitsOf } from "../../../src/accept/permission.ts";
 import type { ListenerSettings } from "../../../src/accept/settings.ts";
 import { formatMailbox, parseMailbox } from "../../../src/mail/mailbox.ts";
@@ -84,16 +83,4 @@ describe("permits", () => {
     const certificate = { subject: "CN=x", sha256: "ab", names: ["x.example"] };
     expect(permitsOf(listener, { address: "192.0.2.1", certificate }, 0)).toEqual([]);
   });
-});
-
-describe("hops", () => {
-  it.each([
-    ["", 0],
-    ["Received: by a\r\nReceived: by b\r\n", 2],
-    ["Received: from x\r\n\tby us.example (sealpost) with ESMTP (hop 7)\r\nReceived: by b\r\n", 9],
-    ["Received: by other.example (sealpost) with ESMTP (hop 7)\r\n", 1],
-    ["X-Received: by a\r\n", 0],
-  ])("of %j are %i", (fields, expected) =>
-    expect(countHops(Buffer.from(`${fields}\r\n`), "us.example")).toBe(expected),
-  );
 });

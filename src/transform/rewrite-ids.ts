@@ -1,0 +1,58 @@
+/**
+ * Puts outward Message-IDs in the place of inner ones (RFC 5322 §3.6.4). Only ids whose right side is of our own side are
+ * touched, in the message's own id and in those it answers alike, so that threads hold together; all else stays as it is.
+ */
+import type { MessageIds } from "./message-ids.ts";
+import { isOwnAddress, isOwnName, type OwnSide } from "./own-side.ts";
+
+const ID_FIELDS: ReadonlySet<string> = new Set(["message-id", "resent-message-id", "in-reply-to", "references"]);
+/** RFC 5322 §2.1.1, without CRLF. */
+const LONGEST_LINE = 998;
+
+/** `name` in lower case. */
+export function isIdField(name: string): boolean {
+  return ID_FIELDS.has(name);
+}
+
+/** The same buffer where nothing is to be done. */
+export function rewriteIds(raw: Buffer, own: OwnSide, ids: MessageIds): Buffer {
+  const text = raw.toString("latin1");
+  const start = text.indexOf(":") + 1;
+  let changed = false;
+  // An id in brackets, maybe folded inside; or a word, for programs that leave the brackets out.
+  const value = text.slice(start).replace(/<[^<>]*>|[^\s<>]+/g, (piece) => {
+    const id = piece.replace(/\r\n[ \t]+/g, "");
+    if (!isInner(id, own)) return piece;
+    const outward = ids.outward(id);
+    changed ||= outward !== piece;
+    return outward;
+  });
+  return changed ? Buffer.from(refold(text.slice(0, start) + value), "latin1") : raw;
+}
+
+function isInner(id: string, own: OwnSide): boolean {
+  const isBracketed = id.startsWith("<");
+  const text = isBracketed ? id.slice(1, -1) : id;
+  const at = text.lastIndexOf("@");
+  if (at < 0) return isBracketed && text.trim() !== ""; // no right side: made by a program of the inside
+  const domain = text.slice(at + 1);
+  return isOwnName(domain, own) || isOwnAddress(domain.replace(/^\[(?:ipv6:)?|\]$/gi, ""), own);
+}
+
+/** Outward ids are longer: a line that has become too long is broken before an id. */
+function refold(field: string): string {
+  const lines = field.split("\r\n");
+  return lines.map((line) => (line.length > LONGEST_LINE ? brokenBeforeIds(line) : line)).join("\r\n");
+}
+
+function brokenBeforeIds(line: string): string {
+  const broken: string[] = [];
+  let current = "";
+  for (const piece of line.split(/(?=<)/)) {
+    if (current.trimEnd() !== "" && current.length + piece.length > LONGEST_LINE) {
+      broken.push(current.trimEnd());
+      current = ` ${piece}`;
+    } else current += piece;
+  }
+  return [...broken, current].join("\r\n");
+}
