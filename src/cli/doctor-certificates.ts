@@ -26,23 +26,31 @@ export function checkOwnCertificates(settings: Settings, now: number): Finding[]
   ];
 }
 
-function chainOf(pem: string): X509Certificate[] {
+export function chainOf(pem: string): X509Certificate[] {
   const bundle = checkBundle(pem);
   return "message" in bundle ? [] : bundle.certificates.map((text) => new X509Certificate(text));
 }
 
 /** The first to end decides: a chain is good for as long as all of it is. */
-function checkDates(check: string, chain: readonly X509Certificate[], now: number): Finding[] {
+export function checkDates(check: string, chain: readonly X509Certificate[], now: number): Finding[] {
   const [leaf] = chain;
   const first = chain.toSorted((a, b) => a.validToDate.getTime() - b.validToDate.getTime())[0];
   if (leaf === undefined || first === undefined) return [];
-  const left = Math.floor((first.validToDate.getTime() - now) / DAY_MS);
+  const ends = first.validToDate.getTime();
+  const left = Math.floor((ends - now) / DAY_MS);
   const which = first === leaf ? nameOf(leaf) : `${nameOf(first)}, which issued ${nameOf(leaf)},`;
-  const text = `${which} ends in ${count(left, "day")} (${first.validToDate.toISOString().slice(0, 10)}).`;
-  const step = NOTICE_DAYS.findLast((days) => left < days);
+  const when = ends <= now ? "has ended" : `ends in ${count(left, "day")}`;
+  const text = `${which} ${when} (${first.validToDate.toISOString().slice(0, 10)}).`;
+  const step = noticeStep(ends, now);
   if (step === undefined) return [good(check, text)];
   const remedy = "Renew it; the gateway takes the new files without a restart.";
   return [step <= URGENT_DAYS ? bad(check, text, remedy) : warn(check, text, remedy)];
+}
+
+/** The step of the notice that is due, in days before the end; undefined while there is time. */
+export function noticeStep(ends: number, now: number): number | undefined {
+  const left = Math.floor((ends - now) / DAY_MS);
+  return NOTICE_DAYS.findLast((days) => left < days);
 }
 
 function checkChain(chain: readonly X509Certificate[]): Finding[] {
@@ -53,7 +61,7 @@ function checkChain(chain: readonly X509Certificate[]): Finding[] {
     const remedy = "Name a certificate of a CA under tls.certificates, if clients or partners are to verify it.";
     return [warn("chain", `${nameOf(leaf)} is self-signed: whoever does not pin it cannot verify it.`, remedy)];
   }
-  if (isSelfSigned(last) || isUnderKnownRoot(last))
+  if (isComplete(last))
     return [good("chain", `The chain of ${nameOf(leaf)} is complete (${count(chain.length, "certificate")}).`)];
   const text = `The chain of ${nameOf(leaf)} ends at ${nameOf(last)}, and no root of this machine issued that one.`;
   return [warn("chain", text, "Append the intermediate certificates to the file; a private root needs nothing more.")];
@@ -67,8 +75,13 @@ function checkHostname(chains: readonly (readonly X509Certificate[])[], hostname
   return [warn("names", text, `Get one with the dNSName ${hostname}, or correct hostname.`)];
 }
 
+/** Nothing is missing behind the last one. */
+export function isComplete(last: X509Certificate): boolean {
+  return isSelfSigned(last) || isUnderKnownRoot(last);
+}
+
 /** Not by checkIssued: a certificate that may not sign others has still signed itself. */
-function isSelfSigned(certificate: X509Certificate): boolean {
+export function isSelfSigned(certificate: X509Certificate): boolean {
   return certificate.issuer === certificate.subject && certificate.verify(certificate.publicKey);
 }
 
@@ -80,6 +93,6 @@ function isUnderKnownRoot(certificate: X509Certificate): boolean {
   });
 }
 
-function nameOf({ subject }: X509Certificate): string {
+export function nameOf({ subject }: X509Certificate): string {
   return printable(subject.split("\n").toReversed().join(", "));
 }

@@ -13,6 +13,7 @@ import {
   checkSourceAddresses,
 } from "./doctor-machine.ts";
 import { checkName, checkNextHops, checkOwnTlsa, checkResolvers } from "./doctor-network.ts";
+import { checkSmime } from "./doctor-signing.ts";
 import type { Finding } from "./finding.ts";
 import { loadSettings } from "./settings.ts";
 import { count, painter, wrapped } from "./text.ts";
@@ -32,7 +33,8 @@ export async function doctor(deps: CliDeps, common: Common): Promise<ExitCode> {
       checkQueue(deps, settings),
       checkNextHops(outside, settings, deps.clock.now()),
     ]);
-    const certificates = checkOwnCertificates(settings, deps.clock.now());
+    const now = deps.clock.now();
+    const certificates = [...checkOwnCertificates(settings, now), ...checkSmime(settings, now)];
     const onNetwork = [...resolvers, ...name, ...checkSourceAddresses(settings), ...tlsa, ...hops];
     const onMachine = [...clock, ...checkAuthorities(), ...certificates, ...disk, ...modes, ...queue];
     const findings = [...onNetwork, ...onMachine];
