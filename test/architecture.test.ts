@@ -21,7 +21,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   report: ["mail", "runtime"],
   admin: ["mail", "decide", "store", "report", "runtime"],
   config: ["mail", "decide", "runtime"],
-  cli: ["admin", "config", "decide", "mail", "report", "runtime", "store"],
+  cli: ["admin", "config", "decide", "mail", "report", "runtime", "store", "transform"],
 };
 
 /** The two spines and the attempt between them; any other file beside the rooms wires them and may know all. */
