@@ -23,19 +23,30 @@ const GROUPS: readonly (readonly string[])[] = [
   ["x-ms-exchange-organization-*", "x-ms-exchange-forest-*", "x-ms-exchange-crosstenant-*"],
   ["x-ms-exchange-crosspremises-*", "x-ms-exchange-transport-*", "x-ms-exchange-antispam-*", "x-ms-exchange-eopdirect"],
   ["x-ms-exchange-atpmessageproperties", "x-ms-exchange-safe*", "x-ms-exchange-slblob-*", "x-ms-exchange-skiplisted*"],
-  ["x-ms-exchange-messagesentrepresentingtype", "x-ms-exchange-senderadcheck", "x-ms-exchange-purlcount"],
+  ["x-ms-exchange-messagesentrepresentingtype", "x-ms-exchange-purlcount"],
   ["x-ms-exchange-parent-message-id", "x-ms-exchange-authentication-results", "x-ms-exchange-imapappendstamp"],
   ["x-ms-publictraffictype", "x-ms-traffictypediagnostic", "x-ms-office365-*", "x-ms-oob-*", "x-ms-userprincipalname"],
   ["x-microsoft-antispam*", "x-microsoft-exchange-*", "x-forefront-*", "x-eop*", "x-sid-*", "x-originatororg"],
   ["x-clientproxiedby", "x-crosspremisesheaders*", "x-organizationheaderspreserved", "x-exchange-antispam-*"],
-  ["x-incomingtopheadermarker", "x-incomingheadercount", "x-ms-atpmessageproperties"],
+  ["x-incomingtopheadermarker", "x-incomingheadercount", "x-originalarrivaltime", "x-ms-atpmessageproperties"],
   ["x-hmailserver-*", "x-mdaemon-*", "x-mdarrival-date", "x-mdremoteip", "x-mdhelo", "x-kerio-*", "x-exclaimer-*"],
   // Notes, GroupWise and other groupware: servers and databases.
   ["x-mimetrack", "x-notes-*", "x-keepsent", "x-tnefevaluated", "x-disclaimed", "x-groupwise-*", "x-mimectl"],
   // Spam and virus filters: their host, version, rules and verdicts on our own mail.
   ["x-virus-*", "x-spam*", "x-rspamd-*", "x-amavis-*", "x-quarantine-*", "x-mailscanner*", "x-dspam-*", "x-bogosity"],
   ["x-dcc-*", "x-pyzor-*", "x-razor-*", "x-greylist*", "x-crm114-*", "x-sanitizer", "x-mimedefang*", "x-scanned-*"],
-  ["x-sophos*", "x-puremessage*", "x-sasi-*", "x-pmx-*", "x-barracuda-*", "x-asg-*", "x-proofpoint-*", "x-mc-*"],
+  [
+    "x-sophos*",
+    "x-puremessage*",
+    "x-pmwin-*",
+    "x-sasi-*",
+    "x-pmx-*",
+    "x-barracuda-*",
+    "x-asg-*",
+    "x-proofpoint-*",
+    "x-authority-*",
+    "x-mc-*",
+  ],
   [
     "x-mimecast-*",
     "x-ironport-*",
@@ -75,6 +86,7 @@ const GROUPS: readonly (readonly string[])[] = [
  * Thread-Index, Thread-Topic: a time and random octets, by which Outlook tells threads. X-MS-Has-Attach,
  *   X-MS-TNEF-Correlator: how Outlook reads winmail.dat. X-MS-Exchange-Inbox-Rules-Loop and
  *   X-MS-Exchange-Generated-Message-Source: without them rules of two mailboxes forward for ever.
+ * X-MS-Exchange-SenderADCheck: says "1", and the DKIM signatures of Microsoft 365 cover it.
  * Importance, Priority, X-Priority, X-MSMail-Priority, Sensitivity, Keywords, Expires: said to the recipient.
  * X-Loop: without it robots answer each other. X-Complaints-To, X-Report-Abuse: addresses to be used.
  * Auto-Submitted, Precedence, X-Auto-Response-Suppress: keep automatic answers away.

@@ -36,8 +36,9 @@ const INSIDE_SUFFIXES = [
 /** What servers write where they know no name. */
 const NO_NAME = "unknown";
 
+/** `name`: octets as latin1, which may be UTF-8 (RFC 6531). */
 export function isOwnName(name: string, own: OwnSide): boolean {
-  const plain = name.toLowerCase().replace(/\.$/, "");
+  const plain = Buffer.from(name, "latin1").toString().toLowerCase().replace(/\.$/, "");
   const domain = parseDomainName(plain) ?? plain;
   if (domain === "" || domain === NO_NAME) return false;
   if (domain === HIDDEN_NAME || domain === own.hostname.toLowerCase()) return true;
@@ -95,10 +96,13 @@ export function countOwnReceived(values: readonly string[], own: OwnSide): numbe
   return values.length;
 }
 
-/** RFC 8601 §2.2: `[CFWS] authserv-id [CFWS authres-version] ;`. */
+/**
+ * RFC 8601 §2.2: `[CFWS] authserv-id [CFWS authres-version] ;`. Results without an id, as Exchange writes them, are
+ * nobody's but ours.
+ */
 export function isOwnAuthenticationResult(value: string, own: OwnSide): boolean {
-  const id = /^[^\s;=()"]+/.exec(withoutComments(value).trimStart())?.[0] ?? "";
-  return isOwnName(id, own) || isOwnAddress(id.replace(/^\[|\]$/g, ""), own);
+  const id = /^[^\s;="]+(?![^\s;"])/.exec(withoutComments(value).trimStart())?.[0];
+  return id === undefined || isOwnName(id, own) || isOwnAddress(id.replace(/^\[|\]$/g, ""), own);
 }
 
 /** RFC 7208 §9.1: who checked stands in `receiver=`, and first in the comment. */

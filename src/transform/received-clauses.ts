@@ -47,8 +47,12 @@ export function readClauses(value: string): Clauses {
   return { names, addresses, hasFrom, protocol: protocol.join(" "), date };
 }
 
+/** Far more than any server writes; what follows is not looked at. */
+const MOST_HOSTS = 30;
+
 /** A name, an address, or either behind `user@`. */
 function addHost(text: string, names: string[], addresses: string[]): void {
+  if (names.length + addresses.length >= MOST_HOSTS) return;
   const host = text.slice(text.lastIndexOf("@") + 1).trim();
   const address = addressIn(host);
   if (address !== undefined) addresses.push(address);

@@ -14,20 +14,31 @@ export function isIdField(name: string): boolean {
   return ID_FIELDS.has(name);
 }
 
-/** The same buffer where nothing is to be done. */
-export function rewriteIds(raw: Buffer, own: OwnSide, ids: MessageIds): Buffer {
-  const text = raw.toString("latin1");
-  const start = text.indexOf(":") + 1;
-  let changed = false;
-  // An id in brackets, maybe folded inside; or a word, for programs that leave the brackets out.
-  const value = text.slice(start).replace(/<[^<>]*>|[^\s<>]+/g, (piece) => {
-    const id = piece.replace(/\r\n[ \t]+/g, "");
-    if (!isInner(id, own)) return piece;
-    const outward = ids.outward(id);
-    changed ||= outward !== piece;
-    return outward;
-  });
-  return changed ? Buffer.from(refold(text.slice(0, start) + value), "latin1") : raw;
+/** More inner ids than any thread has. What follows is left out of the field: mapping costs, and leaving it would tell. */
+const MOST_IDS = 500;
+
+/** For the id fields of one message. Gives the same buffer back where nothing is to be done. */
+export function createIdRewriter(own: OwnSide, ids: MessageIds): (raw: Buffer) => Buffer {
+  const known = new Map<string, string>();
+  const outward = (id: string): string => {
+    const found = known.get(id) ?? (known.size < MOST_IDS ? ids.outward(id) : "");
+    if (found !== "") known.set(id, found);
+    return found;
+  };
+  return (raw) => {
+    const text = raw.toString("latin1");
+    const start = text.indexOf(":") + 1;
+    let changed = false;
+    // An id in brackets, maybe folded inside; or a word, for programs that leave the brackets out.
+    const value = text.slice(start).replace(/<[^<>]*>|[^\s<>]+/g, (piece) => {
+      const id = piece.replace(/\r\n[ \t]+/g, "");
+      if (!isInner(id, own)) return piece;
+      const replacement = outward(id);
+      changed ||= replacement !== piece;
+      return replacement;
+    });
+    return changed ? Buffer.from(refold(text.slice(0, start) + value), "latin1") : raw;
+  };
 }
 
 function isInner(id: string, own: OwnSide): boolean {
@@ -41,7 +52,7 @@ function isInner(id: string, own: OwnSide): boolean {
 
 /** Outward ids are longer: a line that has become too long is broken before an id. */
 function refold(field: string): string {
-  const lines = field.split("\r\n");
+  const lines = field.split("\r\n").filter((line, at, all) => at === 0 || at === all.length - 1 || line.trim() !== "");
   return lines.map((line) => (line.length > LONGEST_LINE ? brokenBeforeIds(line) : line)).join("\r\n");
 }
 

@@ -9,7 +9,7 @@ import { type Field, fieldText, formatHeader, parseHeader } from "./header-block
 import { ONLY_OF_OWN_HOSTS, removes } from "./leaking-fields.ts";
 import type { MessageIds } from "./message-ids.ts";
 import { countOwnReceived, isOwnAuthenticationResult, isOwnSpfResult, type OwnSide } from "./own-side.ts";
-import { isIdField, rewriteIds } from "./rewrite-ids.ts";
+import { createIdRewriter, isIdField } from "./rewrite-ids.ts";
 
 export interface EditContext {
   readonly own: OwnSide;
@@ -72,6 +72,7 @@ function fieldEditor(fields: readonly Field[], policy: HeaderPolicy, context: Ed
   const { own, messageIds } = context;
   const isListed = removes(policy.remove);
   const inside = insideReceived(fields, own);
+  const rewrite = createIdRewriter(own, messageIds);
   return (field) => {
     const name = field.name.toLowerCase();
     if (isListed(name) && (!ONLY_OF_OWN_HOSTS.has(name) || isOfOwnHost(name, fieldText(field), own))) return undefined;
@@ -79,7 +80,7 @@ function fieldEditor(fields: readonly Field[], policy: HeaderPolicy, context: Ed
       if (policy.received === "strip") return undefined;
       return policy.received === "keep" ? field.raw : anonymizeReceived(fieldText(field));
     }
-    return policy.messageId === "rewrite" && isIdField(name) ? rewriteIds(field.raw, own, messageIds) : field.raw;
+    return policy.messageId === "rewrite" && isIdField(name) ? rewrite(field.raw) : field.raw;
   };
 }
 

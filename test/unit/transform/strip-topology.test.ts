@@ -1,0 +1,371 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { HeaderPolicy } from "../../../src/mail/treatment.ts";
+import { parseHeader } from "../../../src/transform/header-block.ts";
+import { DEFAULT_REMOVE } from "../../../src/transform/leaking-fields.ts";
+import { createMessageIds } from "../../../src/transform/message-ids.ts";
+import { withoutOwnSignatures } from "../../../src/transform/own-signatures.ts";
+import { type EditContext, editHeader, type HeaderEdit } from "../../../src/transform/strip-topology.ts";
+import { messages } from "../../corpus/messages.ts";
+import { EXCHANGE, INSIDE_RECEIVED, OUTSIDE_RECEIVED, POSTFIX } from "../../corpus/traces.ts";
+
+const OURS =
+  "Received: by relay.example.org (sealpost) with ESMTPS id 1 (hop 2);\r\n\tTue, 24 Nov 2026 09:11:13 +0000\r\n";
+const messageIds = createMessageIds(Buffer.alloc(32, 1), "example.org");
+const context: EditContext = {
+  own: { hostname: "relay.example.org", domains: ["example.org"], isClientAddress: (ip) => ip === "203.0.113.77" },
+  isOurs: true,
+  covered: new Set(),
+  received: Buffer.from(OURS),
+  messageIds,
+};
+const STRIP: HeaderPolicy = { received: "strip", remove: DEFAULT_REMOVE, messageId: "rewrite" };
+const KEEP: HeaderPolicy = { received: "keep", remove: [], messageId: "keep" };
+
+const block = (...lines: readonly string[]): Buffer => Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
+function edit(
+  lines: readonly string[],
+  policy: Partial<HeaderPolicy> = {},
+  over: Partial<EditContext> = {},
+): HeaderEdit {
+  return editHeader(block(...lines), { ...KEEP, ...policy }, { ...context, ...over });
+}
+/** The block behind our own field. */
+const rest = ({ header }: HeaderEdit): string => {
+  expect(header.toString("latin1").startsWith(OURS)).toBe(true);
+  return header.toString("latin1", OURS.length, header.length - 2);
+};
+const text = (...lines: readonly string[]): string => lines.map((line) => `${line}\r\n`).join("");
+
+describe("of a message of the inside", () => {
+  // Names, addresses, users, programs and ids that stand in those headers and are nobody's business outside.
+  const TELLING =
+    /corp|intern\b|intern\.|exch|mailout|webmail|pc-anna|abeispiel|userid|localhost|\b10\.|172\.16|192\.168|127\.0|fe80|gw1|amavis|postfix|thunderbird|rcube|1000:|4XyZ|0A1B2C|15\.2|15\.02|SMEX|hosted|11111111|6d4bb1a6|spam|internal ca|score=/i;
+  const said = /^(?:From|To|Subject|Date|MIME-Version|Content-\S+|Thread-\S+|Accept-Language|X-MS-\S+|Message-ID):/;
+
+  it.each([
+    ["Exchange", EXCHANGE],
+    ["Postfix, Amavis and webmail", POSTFIX],
+  ])("as %s writes it nothing of the inside is left with strip", (_, lines) => {
+    expect(lines.join("\r\n")).toMatch(TELLING);
+    const left = rest(edit(lines, STRIP));
+    expect(left).not.toMatch(TELLING);
+    expect(left).not.toContain("Received:");
+    const fields = parseHeader(Buffer.from(left, "latin1")).map(({ raw }) => raw.toString("latin1"));
+    expect(fields.filter((field) => !said.test(field))).toEqual([]);
+    expect(fields.length).toBeGreaterThanOrEqual(8);
+  });
+  it.each([
+    ["Exchange", EXCHANGE, 2],
+    ["Postfix, Amavis and webmail", POSTFIX, 5],
+  ])("as %s writes it only times and protocols are left with anonymize", (_, lines, hops) => {
+    const left = rest(edit(lines, { ...STRIP, received: "anonymize" }));
+    expect(left).not.toMatch(TELLING);
+    const form =
+      /^Received: (?:from hidden\.invalid )?by hidden\.invalid(?: with E?SMTPS?A?)?;\r\n\tTue, 24 Nov 2026 10:11:1\d \+0100\r\n$/;
+    const received = parseHeader(Buffer.from(left, "latin1")).filter(({ name }) => name === "Received");
+    expect(received).toHaveLength(hops);
+    for (const { raw } of received) expect(raw.toString("latin1")).toMatch(form);
+  });
+  it.each(INSIDE_RECEIVED)("a Received field goes or is made anonymous: %s", (_, lines) => {
+    const fields = [...lines, "Subject: x"];
+    expect(rest(edit(fields, { received: "strip" })).replace(/^X-.*\r\n/, "")).toBe(text("Subject: x"));
+    const left = rest(edit(fields, { received: "anonymize" })).replace(/^X-.*\r\n/, "");
+    expect(left).toMatch(
+      /^(?:Received: (?:from hidden\.invalid )?by hidden\.invalid(?: with \w+)?;\r\n\t[\w, :+-]+\r\n)Subject: x\r\n$/,
+    );
+  });
+});
+
+describe("Received fields", () => {
+  const inside = INSIDE_RECEIVED.flatMap(([, lines]) => lines);
+  const outside = OUTSIDE_RECEIVED.flatMap(([, lines]) => lines);
+  it("of others stay as they are, and so do those below them", () => {
+    expect(rest(edit([...outside, ...inside], { received: "strip" }))).toBe(text(...outside, ...inside));
+  });
+  it("of ours go although others' fields stand between them", () => {
+    const lines = ["Received: from pc1 by a.corp; x", "Subject: s", "Received: from pc2 by b.corp; x", "To: t"];
+    expect(rest(edit(lines, { received: "strip" }))).toBe(text("Subject: s", "To: t"));
+  });
+  it("stay all with keep", () => {
+    expect(rest(edit(inside))).toBe(text(...inside));
+  });
+  it.each([
+    ["keeps a registered protocol", "from a by b with UTF8SMTPSA id 1; 1 Jan 26 10:11 GMT", undefined],
+    [
+      "keeps the date without its comment",
+      "from a by b with esmtpsa id 1; Tue, 24 Nov 2026 10:11:12 +0100 (CET)",
+      "from hidden.invalid by hidden.invalid with ESMTPSA;\r\n\tTue, 24 Nov 2026 10:11:12 +0100",
+    ],
+    [
+      "reads Exchange's protocol",
+      "from a by b with Microsoft SMTP Server (TLS) id 1; Tue, 24 Nov 2026 10:11:12 +0100",
+      "from hidden.invalid by hidden.invalid with ESMTPS;\r\n\tTue, 24 Nov 2026 10:11:12 +0100",
+    ],
+    [
+      "reads Exchange's protocol in clear",
+      "from a by b with Microsoft SMTP Server id 1; Tue, 24 Nov 2026 10:11:12 +0100",
+      "from hidden.invalid by hidden.invalid with ESMTP;\r\n\tTue, 24 Nov 2026 10:11:12 +0100",
+    ],
+    [
+      "leaves out what it does not know",
+      "from a by b with mapi id 1; 24 Nov 2026 09:11 GMT",
+      "from hidden.invalid by hidden.invalid;\r\n\t24 Nov 2026 09:11 GMT",
+    ],
+    [
+      "has no from where there was none",
+      "by b (Postfix, from userid 33) id 1; 24 Nov 2026 09:11:12 -0000",
+      "by hidden.invalid;\r\n\t24 Nov 2026 09:11:12 -0000",
+    ],
+    ["goes without a date that can be read", "from a by b; yesterday at pc1", undefined],
+    ["takes no text from behind the date", "from a by b; 24 Nov 2026 09:11:12 +0100pc1", undefined],
+  ])("anonymised: %s", (_, value, expected) => {
+    expect(rest(edit([`Received: ${value}`], { received: "anonymize" }))).toBe(
+      expected === undefined ? "" : `Received: ${expected}\r\n`,
+    );
+  });
+  it("that were anonymised before are known again", () => {
+    const once = edit(POSTFIX, { received: "anonymize" });
+    expect(rest(edit([rest(once).trimEnd()], { received: "anonymize" }))).toBe(rest(once));
+    expect(rest(edit([rest(once).trimEnd()], { received: "strip" }))).not.toContain("Received");
+  });
+});
+
+describe("fields that leak", () => {
+  it.each([
+    "X-Originating-IP",
+    "x-originating-ip",
+    "X-ORIGINATING-Email",
+    "X-Mailer",
+    "User-Agent",
+    "X-MimeOLE",
+    "X-ClientProxiedBy",
+    "X-MS-Exchange-Organization-AuthSource",
+    "X-MS-Exchange-CrossTenant-Id",
+    "X-MS-Exchange-Transport-Forked",
+    "X-MS-Exchange-Forest-RulesExecuted",
+    "X-Forefront-Antispam-Report",
+    "X-Microsoft-Antispam",
+    "X-MS-Office365-Filtering-HT",
+    "X-CrossPremisesHeadersFilteredBySendConnector",
+    "X-OrganizationHeadersPreserved",
+    "X-MIMETrack",
+    "X-KeepSent",
+    "X-Virus-Scanned",
+    "X-Spam-Status",
+    "X-Spamd-Bar",
+    "X-Spam",
+    "X-Rspamd-Server",
+    "X-Amavis-Alert",
+    "X-MailScanner-ID",
+    "X-PHP-Originating-Script",
+    "X-PHP-Script",
+    "X-Source-Args",
+    "X-AntiAbuse",
+    "X-Get-Message-Sender-Via",
+    "X-Authenticated-Sender",
+    "X-Sender",
+    "X-Mozilla-Status",
+    "X-Identity-Key",
+    "X-Cron-Env",
+    "X-Barracuda-Connect",
+    "X-ASG-Debug-ID",
+    "X-Proofpoint-GUID",
+    "X-Mimecast-Originator",
+    "X-MC-Unique",
+    "X-IronPort-AV",
+    "IronPort-SDR",
+    "X-FEAS-Client-IP",
+    "X-FE-Policy-ID",
+    "X-KSE-ServerInfo",
+    "X-TM-AS-Result",
+    "X-TMASE-Version",
+    "X-SASI-RCODE",
+    "X-PMWin-Version",
+    "Delivered-To",
+    "X-Original-To",
+    "Envelope-To",
+    "Return-Path",
+    "Bcc",
+    "Resent-Bcc",
+    "Bcc ",
+  ])("%s goes, folded lines and all", (name) => {
+    const found = edit(["To: t", `${name}: inside`, "\tfolded", " more", "Subject: s"], { remove: DEFAULT_REMOVE });
+    expect(rest(found)).toBe(text("To: t", "Subject: s"));
+    expect(found.removed.map((field) => field.raw.toString())).toEqual([text(`${name}: inside`, "\tfolded", " more")]);
+  });
+  it.each([
+    "From",
+    "To",
+    "Cc",
+    "Reply-To",
+    "Sender",
+    "Subject",
+    "Date",
+    "Message-ID",
+    "In-Reply-To",
+    "References",
+    "MIME-Version",
+    "Content-Type",
+    "Content-Language",
+    "Importance",
+    "Priority",
+    "X-Priority",
+    "X-MSMail-Priority",
+    "Sensitivity",
+    "Keywords",
+    "Expires",
+    "List-Id",
+    "List-Unsubscribe",
+    "List-Unsubscribe-Post",
+    "Precedence",
+    "Auto-Submitted",
+    "X-Auto-Response-Suppress",
+    "Thread-Index",
+    "Thread-Topic",
+    "X-MS-TNEF-Correlator",
+    "X-MS-Has-Attach",
+    "X-MS-Exchange-Inbox-Rules-Loop",
+    "DKIM-Signature",
+    "ARC-Seal",
+    "ARC-Message-Signature",
+    "ARC-Authentication-Results",
+    "Autocrypt",
+    "Disposition-Notification-To",
+    "Errors-To",
+    "Organization",
+    "TLS-Required",
+    "X-Loop",
+    "X-Mailman-Version",
+    "X-Custom",
+    "X-Spa",
+    "Received-Foo",
+    "Resent-From",
+  ])("%s stays", (name) => {
+    expect(rest(edit([`${name}: d=third.example; h=a`], { remove: DEFAULT_REMOVE }))).toBe(
+      text(`${name}: d=third.example; h=a`),
+    );
+  });
+  it.each([
+    ["Authentication-Results", "mx.corp.example.org; spf=pass", "mx.third.example; spf=pass"],
+    [
+      "Received-SPF",
+      "Pass (mx.example.org: ok) receiver=mx.example.org",
+      "Pass (mx.third.example: ok) client-ip=192.0.2.1",
+    ],
+  ])("%s goes where a host of ours wrote it", (name, ours, other) => {
+    expect(rest(edit([`${name}: ${ours}`, `${name}: ${other}`], { remove: DEFAULT_REMOVE }))).toBe(
+      text(`${name}: ${other}`),
+    );
+    expect(rest(edit([`${name}: ${ours}`]))).toBe(text(`${name}: ${ours}`));
+  });
+  it("are those of the policy and no others", () => {
+    const lines = ["X-A: 1", "x-ab: 2", "X-B: 3", "User-Agent: 4"];
+    expect(rest(edit(lines, { remove: ["x-a"] }))).toBe(text("x-ab: 2", "X-B: 3", "User-Agent: 4"));
+    expect(rest(edit(lines, { remove: ["x-a*"] }))).toBe(text("X-B: 3", "User-Agent: 4"));
+  });
+});
+
+describe("what is left alone", () => {
+  it("is every field of mail that only passes through, but for ours on top", () => {
+    for (const lines of [EXCHANGE, POSTFIX]) {
+      const found = edit(lines, STRIP, { isOurs: false });
+      expect(rest(found)).toBe(text(...lines));
+      expect(found).toMatchObject({ removed: [], changed: [], kept: [] });
+    }
+  });
+  it("are fields that another domain's valid signature covers, and that is told", () => {
+    const lines = [
+      "X-Mailer: a",
+      "User-Agent: b",
+      "X-Mailer: c",
+      "Message-ID: <a@pc.corp>",
+      "Received: from pc by gw; x",
+    ];
+    const found = edit(lines, STRIP, { covered: new Set(["x-mailer", "message-id", "subject"]) });
+    expect(rest(found)).toBe(text("X-Mailer: a", "X-Mailer: c", "Message-ID: <a@pc.corp>"));
+    expect(found.kept).toEqual([
+      { name: "X-Mailer", why: "a valid DKIM signature of another domain covers it" },
+      { name: "Message-ID", why: "a valid DKIM signature of another domain covers it" },
+    ]);
+  });
+  it("is everything, octet for octet and in order, that is not told as removed or changed, for the corpus", () => {
+    for (const { name, header } of messages)
+      for (const policy of [STRIP, { ...STRIP, received: "anonymize" } as const, KEEP]) {
+        const found = editHeader(header, policy, context);
+        const gone = new Set(found.removed.map(({ raw }) => raw));
+        const changed = new Map(found.changed.map(({ before, after }) => [before, after]));
+        const expected = parseHeader(header).flatMap(({ raw }) => {
+          const seen = [...gone].some((one) => one.buffer === raw.buffer && one.byteOffset === raw.byteOffset);
+          const to = [...changed].find(([one]) => one.byteOffset === raw.byteOffset)?.[1];
+          return seen ? [] : [to ?? raw];
+        });
+        const whole = Buffer.concat([context.received, ...expected, Buffer.from("\r\n")]);
+        expect(found.header.equals(whole), name).toBe(true);
+        if (policy === KEEP) expect(found.header.equals(Buffer.concat([context.received, header])), name).toBe(true);
+        const touched = [...found.removed, ...found.changed].map((one) => one.name.toLowerCase());
+        expect(
+          touched.filter((one) =>
+            /^(?:from|to|cc|subject|date|sender|reply-to|mime-version|content-.*|list-.*|arc-.*)$/.test(one),
+          ),
+          name,
+        ).toEqual([]);
+        const longest = Math.max(
+          ...found.header
+            .toString("latin1")
+            .split("\r\n")
+            .map((line) => line.length),
+        );
+        expect(longest, name).toBeLessThanOrEqual(998);
+      }
+  });
+  it("are the lines around what goes, for any fields", () => {
+    const line = fc.constantFrom(
+      "X-Mailer: a",
+      "User-Agent : b",
+      "To: c",
+      "\tfolded",
+      " x",
+      "nocolon",
+      "X-Spam-A:",
+      "X-Sp: d",
+      "Subject: \xfc",
+    );
+    fc.assert(
+      fc.property(fc.array(line, { maxLength: 12 }), (lines) => {
+        let drop = false;
+        const expected = lines.filter((one, at) => {
+          if (at === 0 || !/^\s/.test(one)) drop = /^(?:X-Mailer|User-Agent|X-Spam-A)/.test(one);
+          return !drop;
+        });
+        expect(rest(edit(lines, { remove: DEFAULT_REMOVE }))).toBe(text(...expected));
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+describe("our own signatures [RFC 6376]", () => {
+  const sign = (domain: string, covers: string): string => `DKIM-Signature: v=1; d=${domain}; s=s; h=${covers}; b=x`;
+  it("go when a field they cover was edited, and stay when none was", () => {
+    const good = sign("example.org", "from:subject");
+    const lines = [
+      sign("Example.ORG", "from:X-Mailer"),
+      good,
+      sign("mail.example.org", "from : x-mailer"),
+      "X-Mailer: a",
+      "From: b",
+    ];
+    expect(rest(edit(lines, { remove: ["x-mailer"] }))).toBe(text(good, "From: b"));
+    expect(rest(edit(lines))).toBe(text(...lines));
+  });
+  it("of others stay", () => {
+    const lines = [sign("third.example", "x-mailer"), sign("notexample.org", "x-mailer"), "X-Mailer: a"];
+    expect(rest(edit(lines, { remove: ["x-mailer"] }))).toBe(text(...lines.slice(0, 2)));
+  });
+  it("go all where a later signer asks for it, and nothing else", () => {
+    const others = [sign("third.example", "from"), "Subject: s", "X-DKIM: d=example.org"];
+    const all = [sign("example.org", "from"), ...others, "dkim-signature:v=1;d=", "\tMail.example.ORG.;h=a"];
+    expect(withoutOwnSignatures(block(...all), ["example.org"]).equals(block(...others))).toBe(true);
+  });
+});
