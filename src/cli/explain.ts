@@ -9,6 +9,7 @@ import type { MatchEntry, Origin, OutboundPolicy } from "../decide/policy.ts";
 import { formatDomain, formatMailbox, type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 import type { TlsLevel } from "../mail/tls-requirement.ts";
 import { type CliDeps, type Common, EXIT, type ExitCode, printJson, refuse } from "./deps.ts";
+import { explainHeaders } from "./explain-headers.ts";
 import { headersFact, dkimFact, smimeFact } from "./explain-treatment.ts";
 import { clientCertificateFact, pinsFact, trustFact } from "./explain-trust.ts";
 import { day, type Fact } from "./fact.ts";
@@ -20,6 +21,9 @@ export interface ExplainOptions {
   readonly address: string;
   /** Asks no resolver. */
   readonly offline?: boolean;
+  /** A file with a message: shows what becomes of its header, and nothing else. */
+  readonly headers?: string;
+  readonly sender?: string;
 }
 
 export async function explain(deps: CliDeps, common: Common, options: ExplainOptions): Promise<ExitCode> {
@@ -27,6 +31,10 @@ export async function explain(deps: CliDeps, common: Common, options: ExplainOpt
   const recipient = parseMailbox(address);
   if (recipient === undefined)
     return refuse(deps, EXIT.usage, [`${JSON.stringify(address)} is no address. Write one, as anna@acme.example.`]);
+  const { headers: file, sender } = options;
+  if (file !== undefined)
+    return explainHeaders(deps, common, recipient, { file, ...(sender !== undefined && { sender }) });
+  if (sender !== undefined) return refuse(deps, EXIT.usage, ["--sender belongs to --headers FILE."]);
   const settings = await loadSettings(deps, common);
   if (typeof settings === "number") return settings;
   const now = deps.clock.now();

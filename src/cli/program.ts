@@ -105,6 +105,8 @@ function addQuestions(program: Command, deps: CliDeps, running: Running): void {
     .description("show what mail to a recipient must prove, the line that says so, and what is published");
   explained
     .option("--offline", "ask no resolver")
+    .option("--headers <file>", "a message: show what becomes of its header, before and after")
+    .option("--sender <address>", "with --headers: the envelope sender; else the one in From; <> is the null sender")
     .action(
       running<[string]>((common, address) =>
         explain(deps, common, { ...explained.opts<Omit<ExplainOptions, "address">>(), address }),

@@ -127,10 +127,16 @@ it("never throws, whatever stands in the file", () => {
       return copy;
     });
   fc.assert(
-    fc.property(fc.oneof(damaged, fc.uint8Array().map((octets) => Buffer.from(octets))), (content) => {
-      const read = certificatesIn(content);
-      expect(read.ok ? read.certificates.length : 1).toBeGreaterThan(0);
-    }),
+    fc.property(
+      fc.oneof(
+        damaged,
+        fc.uint8Array().map((octets) => Buffer.from(octets)),
+      ),
+      (content) => {
+        const read = certificatesIn(content);
+        expect(read.ok ? read.certificates.length : 1).toBeGreaterThan(0);
+      },
+    ),
   );
 });
 
