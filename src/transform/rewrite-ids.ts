@@ -50,20 +50,21 @@ function isInner(id: string, own: OwnSide): boolean {
   return isOwnName(domain, own) || isOwnAddress(domain.replace(/^\[(?:ipv6:)?|\]$/gi, ""), own);
 }
 
-/** Outward ids are longer: a line that has become too long is broken before an id. */
+/** Outward ids are longer: a line that has become too long is broken before and behind ids, never within one. */
 function refold(field: string): string {
   const lines = field.split("\r\n").filter((line, at, all) => at === 0 || at === all.length - 1 || line.trim() !== "");
-  return lines.map((line) => (line.length > LONGEST_LINE ? brokenBeforeIds(line) : line)).join("\r\n");
+  return lines.map((line) => (line.length > LONGEST_LINE ? brokenAroundIds(line) : line)).join("\r\n");
 }
 
-function brokenBeforeIds(line: string): string {
+function brokenAroundIds(line: string): string {
   const broken: string[] = [];
   let current = "";
-  for (const piece of line.split(/(?=<)/)) {
-    if (current.trimEnd() !== "" && current.length + piece.length > LONGEST_LINE) {
-      broken.push(current.trimEnd());
-      current = ` ${piece}`;
-    } else current += piece;
+  for (const piece of line.split(/(?=<)|(?<=>)/)) {
+    if (current.length + piece.length <= LONGEST_LINE) current += piece;
+    else {
+      if (current.trim() !== "") broken.push(current.trimEnd());
+      current = /^[ \t]/.test(piece) ? piece : ` ${piece}`;
+    }
   }
   return [...broken, current].join("\r\n");
 }

@@ -100,10 +100,7 @@ function withoutBroken(edits: readonly Edit[], domains: readonly string[]): read
     edits.filter(({ field, after }) => after !== field.raw).map(({ field }) => field.name.toLowerCase()),
   );
   return edits.map((edit) => {
-    const isBroken =
-      edit.after !== undefined &&
-      isOwnSignature(edit.field, domains) &&
-      coveredFields(edit.field).some((name) => edited.has(name));
+    const isBroken = isOwnSignature(edit.field, domains) && coveredFields(edit.field).some((name) => edited.has(name));
     return isBroken ? { ...edit, after: undefined } : edit;
   });
 }

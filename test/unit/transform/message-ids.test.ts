@@ -66,6 +66,13 @@ describe("a Message-ID for outside", () => {
     ["no base32", "<sp1.0189@example.org>"],
     ["empty", "<>"],
   ])("is not taken for ours when it is %s", (_, id) => expect(ids.inward(id)).toBeUndefined());
+  it("has one form: bits that stand for nothing are not ignored", () => {
+    for (const id of ["<a@pc>", "<ab@pc>", "<abc@pc>", "<abcd@pc>"]) {
+      const outward = ids.outward(id);
+      const forms = "abcdefghijklmnopqrstuvwxyz234567".split("").map((last) => outward.replace(/.(?=@)/, last));
+      expect(forms.filter((form) => ids.inward(form) !== undefined)).toEqual([outward]);
+    }
+  });
   it("that was made up by others is wrapped like any", () => {
     expect(ids.outward(others.outward(INNER))).not.toBe(others.outward(INNER));
     expect(ids.outward(`<sp0.${"a".repeat(52)}@example.org>`)).toMatch(/^<sp1\./);

@@ -99,6 +99,9 @@ describe("a Received field", () => {
     ["with our name in the date only", "from a.third.example by b.third.example; x (relay.gateway.example)", 0],
     ["of a client whose name nobody knows", "from unknown (unknown [192.0.2.1]) by b.third.example; x", 0],
     ["with words in quotes", 'from "pc 1" by b.third.example; x', 0],
+    ["with a private address alone in a comment", "from a.third.example (10.1.1.1) by b.third.example; x", 1],
+    ["with a user of ours in a comment", "from a.third.example (anna@pc.lan) by b.third.example; x", 1],
+    ["from a local user", "(from root@pc.lan) by b.third.example; x", 1],
     ["with an open comment", "from a.third.example (by mx.example.org", 1],
     ["with nested comments", "from a.third.example (x (y [10.1.1.1])) by b.third.example; x", 1],
   ])("%s", (_, text, expected) => expect(countOwnReceived([text], own)).toBe(expected));

@@ -60,6 +60,19 @@ describe("Message-IDs in a field", () => {
       expect(lines.slice(1, -1).every((line) => line.startsWith(" <"))).toBe(true);
     }
   });
+  it.each([
+    ["many blanks before it", `\r\n${" ".repeat(900)}<a@pc.corp>\r\n`],
+    ["much text behind it", ` <a@pc.corp> (${"x ".repeat(450)})\r\n`],
+    ["much text behind it without a blank", ` <a@pc.corp>${"x".repeat(960)}\r\n`],
+    ["a long name before it", ` ${"x".repeat(950)} <a@pc.corp>\r\n`],
+  ])("that make a line too long with %s are folded, too", (_, value) => {
+    const lines = rewrite(`In-Reply-To:${value}`).split("\r\n");
+    expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(998);
+    expect(lines.slice(1, -1).every((line) => /^[ \t]+\S/.test(line))).toBe(true);
+    expect(lines.join("").replace(/\s/g, "")).toBe(
+      outward(`In-Reply-To:${value}`.replace("<", "{").replace(">", "}")).replace(/\s/g, ""),
+    );
+  });
   it("of more than 500 inner ones are left out from there on, and the time is bounded", () => {
     const field = `References:\r\n${Array.from({ length: 2000 }, (_, at) => ` <${at}@pc.corp>\r\n`).join("")}`;
     const start = performance.now();

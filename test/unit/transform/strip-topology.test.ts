@@ -280,10 +280,11 @@ describe("what is left alone", () => {
       "User-Agent: b",
       "X-Mailer: c",
       "Message-ID: <a@pc.corp>",
+      "Subject: s",
       "Received: from pc by gw; x",
     ];
     const found = edit(lines, STRIP, { covered: new Set(["x-mailer", "message-id", "subject"]) });
-    expect(rest(found)).toBe(text("X-Mailer: a", "X-Mailer: c", "Message-ID: <a@pc.corp>"));
+    expect(rest(found)).toBe(text("X-Mailer: a", "X-Mailer: c", "Message-ID: <a@pc.corp>", "Subject: s"));
     expect(found.kept).toEqual([
       { name: "X-Mailer", why: "a valid DKIM signature of another domain covers it" },
       { name: "Message-ID", why: "a valid DKIM signature of another domain covers it" },
