@@ -31,12 +31,14 @@ class Lines {
 
   /** For so many octets of input. */
   start(octets: number): void {
-    this.out = Buffer.allocUnsafe((octets + 4) * LARGEST_STEP);
+    const room = (octets + 4) * LARGEST_STEP;
+    if (this.out.length < room) this.out = Buffer.allocUnsafeSlow(room);
     this.length = 0;
   }
 
+  /** A copy: the next step writes over it. */
   written(): Buffer {
-    return this.out.subarray(0, this.length);
+    return Buffer.from(this.out.subarray(0, this.length));
   }
 
   /** One octet as it is, or as `=XX`. */
@@ -91,12 +93,12 @@ export function createQuotedPrintable(): Encoder {
           else lines.octet(octet, octet > SPACE && octet < 127 && octet !== EQUALS);
         }
       }
-      return Buffer.from(lines.written());
+      return lines.written();
     },
     end: () => {
       lines.start(1);
       settle(false);
-      return Buffer.from(lines.written());
+      return lines.written();
     },
   };
 }
@@ -127,12 +129,12 @@ export function mendQuotedPrintable(): Encoder {
           if (escape.push(octet) === 3) settle();
         } else lines.octet(octet, octet === TAB || (octet >= SPACE && octet < 127));
       }
-      return Buffer.from(lines.written());
+      return lines.written();
     },
     end: () => {
       lines.start(1);
       settle();
-      return Buffer.from(lines.written());
+      return lines.written();
     },
   };
 }

@@ -25,7 +25,7 @@ export function signedOctets(message: Buffer): Buffer {
 }
 
 export function fieldOf(message: Buffer, name: string): string | undefined {
-  return field(read(message.toString("latin1")).fields, name);
+  return field(read(message.toString("latin1")).fields, name.toLowerCase());
 }
 
 export function bodyText(message: Buffer): string {
