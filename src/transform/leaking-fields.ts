@@ -29,7 +29,18 @@ const GROUPS: readonly (readonly string[])[] = [
   ["x-microsoft-antispam*", "x-microsoft-exchange-*", "x-forefront-*", "x-eop*", "x-sid-*", "x-originatororg"],
   ["x-clientproxiedby", "x-crosspremisesheaders*", "x-organizationheaderspreserved", "x-exchange-antispam-*"],
   ["x-incomingtopheadermarker", "x-incomingheadercount", "x-originalarrivaltime", "x-ms-atpmessageproperties"],
-  ["x-hmailserver-*", "x-mdaemon-*", "x-mdarrival-date", "x-mdremoteip", "x-mdhelo", "x-kerio-*", "x-exclaimer-*"],
+  [
+    "x-hmailserver-*",
+    "x-assp-*",
+    "x-mdaemon-*",
+    "x-mdav-*",
+    "x-mdorig*",
+    "x-mdarrival-date",
+    "x-mdremoteip",
+    "x-mdhelo",
+    "x-kerio-*",
+    "x-exclaimer-*",
+  ],
   // Notes, GroupWise and other groupware: servers and databases.
   ["x-mimetrack", "x-notes-*", "x-keepsent", "x-tnefevaluated", "x-disclaimed", "x-groupwise-*", "x-mimectl"],
   // Spam and virus filters: their host, version, rules and verdicts on our own mail.
@@ -78,7 +89,7 @@ const GROUPS: readonly (readonly string[])[] = [
   ["delivered-to", "x-delivered-to", "x-original-to", "x-envelope-*", "envelope-to", "x-rcpt-to", "x-orig-*"],
   ["x-resolved-to", "x-forward", "x-forwarded-encrypted", "x-postfix-*", "x-queue-id", "x-mx-*"],
   // Not a field of mail under way (RFC 5321 §4.4), and what must never have left the sender (RFC 5322 §3.6.3).
-  ["return-path", "bcc", "resent-bcc"],
+  ["return-path", "x-return-path", "x-mdreturn-path", "bcc", "resent-bcc"],
 ];
 
 /*

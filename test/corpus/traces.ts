@@ -191,6 +191,37 @@ export const INSIDE_RECEIVED: readonly (readonly [string, readonly string[]])[] 
     ],
   ],
   [
+    "CommuniGate Pro",
+    [
+      "Received: from [198.51.100.9] (account anna@example.org HELO laptop002.lan)",
+      "  by cg.example.org (CommuniGate Pro SMTP 7.1.1)",
+      `  with ESMTPSA id 106055718 for bert@acme.example; ${AT}`,
+    ],
+  ],
+  [
+    "MDaemon",
+    [
+      "Received: from [IPv6:fd00:73d:4f22::72cb] by example.org",
+      "\t(IPv6:fd00:1f07:f77::c2a5) (MDaemon PRO v21.5.0) ",
+      `\twith ESMTPSA id md5001003028602.msg; ${AT}`,
+    ],
+  ],
+  [
+    "Haraka",
+    [
+      "Received: from unknown (HELO unknown) (::1)",
+      `        by mail.third.example (Haraka/2.8.28) with ESMTPSA; ${AT}`,
+    ],
+  ],
+  [
+    "HELO in quotes",
+    [
+      'Received: from mail.third.example ([198.51.100.9]:59394 "EHLO exch01.corp.example.org"',
+      "        rhost-flags-OK-OK-OK-FAIL) by lists.third.example with ESMTP",
+      `        id S1725990; ${AT}`,
+    ],
+  ],
+  [
     "copier",
     ["Received: from KM1A2B3C.lan ([192.168.99.7]) by smtp.example.org", `          with KONICA MINOLTA bizhub; ${AT}`],
   ],
@@ -291,6 +322,14 @@ export const OUTSIDE_RECEIVED: readonly (readonly [string, readonly string[]])[]
     [
       "Received: from [198.51.100.7] (helo=home.third.example)",
       `\tby mail.third.example with esmtpsa (Exim 4.96) id 1x; ${AT}`,
+    ],
+  ],
+  [
+    "HELO in quotes",
+    [
+      'Received: from mail.third.example ([198.51.100.9]:59394 "EHLO mail.third.example"',
+      "        rhost-flags-OK-OK-OK-FAIL) by lists.third.example with ESMTP",
+      `        id S1725990 (ORCPT <rfc822;list@lists.third.example>); ${AT}`,
     ],
   ],
 ];
