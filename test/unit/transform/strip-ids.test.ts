@@ -61,7 +61,7 @@ describe("Message-IDs in a field", () => {
     }
   });
   it.each([
-    ["many blanks before it", `\r\n${" ".repeat(900)}<a@pc.corp>\r\n`],
+    ["many blanks before it", `\r\n${" ".repeat(960)}<a@pc.corp>\r\n`],
     ["much text behind it", ` <a@pc.corp> (${"x ".repeat(450)})\r\n`],
     ["much text behind it without a blank", ` <a@pc.corp>${"x".repeat(960)}\r\n`],
     ["a long name before it", ` ${"x".repeat(950)} <a@pc.corp>\r\n`],
