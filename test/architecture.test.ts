@@ -20,7 +20,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   notify: ["mail"],
   report: ["mail", "runtime"],
   admin: ["mail", "decide", "store", "report", "runtime"],
-  config: ["mail", "decide", "runtime"],
+  config: ["mail", "decide", "runtime", "transform"],
   cli: ["admin", "config", "decide", "mail", "report", "runtime", "store", "transform"],
 };
 

@@ -4,13 +4,13 @@
  */
 import { isIP } from "node:net";
 import type { ExceptionRecord, NextHop, Origin, OutboundPolicy } from "../decide/policy.ts";
-import { UNTOUCHED } from "../mail/treatment.ts";
 import type { TlsLevel } from "../mail/tls-requirement.ts";
 import type { Building } from "./building.ts";
 import { reportDeadKeys } from "./dead-keys.ts";
 import { keyAt, type Located, originAt, originsOf, overlay, partAt, plain, type Path, without } from "./located.ts";
 import { type Hops, outbound as outboundSchema } from "./schema/outbound.ts";
 import { buildTlsPolicy } from "./tls-policy.ts";
+import { buildTreatment, expandHeaders, reportDeadTreatment } from "./treatment.ts";
 
 export const DEFAULT_LEVEL: TlsLevel = "encrypt";
 /** Levels that need a name. */
@@ -20,7 +20,8 @@ const AUTHENTICATED: readonly TlsLevel[] = ["verify", "secure", "fingerprint", "
 /** A layer's `outbound` over those beneath it. A nearer `profile` states all of version and suites. */
 export function compose(layers: readonly (Located | undefined)[]): Located | undefined {
   return layers.reduce(
-    (below, layer) => {
+    (under, layer) => {
+      const below = expandHeaders(under, layer);
       const tls = layer && partAt(layer, ["tls"]);
       const beneath = below?.kind === "map" ? below.entries.get("tls") : undefined;
       if (
@@ -59,6 +60,8 @@ export function buildOutbound(building: Building, request: OutboundRequest): Out
   const { tls = {}, next_hop: hops } = parsed.data;
   const level = tls.level ?? DEFAULT_LEVEL;
   const own = request.layers.at(-1);
+  const treatment = buildTreatment(parsed.data);
+  reportDeadTreatment(own, treatment, building.problems);
   if (!reportDeadKeys(own && partAt(own, ["tls"]), level, building.problems)) return undefined;
   const place = {
     tree,
@@ -76,7 +79,7 @@ export function buildOutbound(building: Building, request: OutboundRequest): Out
     permitted,
     nextHop,
     tls: policy,
-    treatment: UNTOUCHED,
+    treatment,
     lifetimeMs: parsed.data.lifetime ?? building.lifetimeMs,
     origins: originsOf(tree),
     ...(exception !== undefined && { exception }),

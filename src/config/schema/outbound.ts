@@ -5,6 +5,7 @@
 import * as z from "zod";
 import { nearest, shown } from "../problems.ts";
 import { parseNamePattern } from "../scalars.ts";
+import { dkim, headers, smime } from "./treatment.ts";
 import {
   digest,
   domain,
@@ -119,15 +120,6 @@ export const nextHop = someOf(
   'write next_hop: mx, or "[host.example]:25"',
 );
 
-const headers = z.union([
-  word("keep", "strip"),
-  mapOf({
-    received: word("strip", "anonymize", "keep").optional(),
-    remove: oneOrMany(plainText).optional(),
-    message_id: word("keep", "rewrite").optional(),
-  }),
-]);
-
 const step = z.union([
   word("bounce"),
   mapOf({
@@ -141,17 +133,12 @@ const step = z.union([
 export const mode = later(word("enforce", "report"), "write mode: enforce", (value) => value === "enforce");
 export const reportUntil = later(lastDay, "remove it; report mode is not there either", () => false);
 
-export const smimeOut = mapOf({
-  sign: later(word("never", "if-possible", "always"), "write sign: never", (value) => value === "never").optional(),
-  encrypt: later(word("never", "if-known", "always"), "write encrypt: never", (value) => value === "never").optional(),
-});
-
 export const outboundShape = {
   next_hop: nextHop.optional(),
   tls: outboundTls.optional(),
-  headers: later(headers, "write headers: keep", (value) => value === "keep").optional(),
-  dkim: later(word("sign", "require", "none"), "write dkim: none", (value) => value === "none").optional(),
-  smime: smimeOut.optional(),
+  headers: headers.optional(),
+  dkim: dkim.optional(),
+  smime: smime.optional(),
   lifetime: positiveDuration.optional(),
   on_expiry: later(
     oneOrMany(step),
