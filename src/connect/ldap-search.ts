@@ -68,13 +68,13 @@ async function talk(server: LdapServer, query: LdapQuery, sockets: Socket[]): Pr
     const client = clientFor(server, sockets);
     if (server.startTls) await client.startTLS(tlsOptions(server));
     if (server.bind !== null) await client.bind(server.bind.dn, server.bind.password);
-    const attributes = [...query.attributes];
-    const plain = attributes.map((name) => name.replace(/;.*$/, "")); // some servers leave the option out
+    // OpenLDAP knows no `;binary` of userSMIMECertificate, and some servers leave it out: asked for in both ways.
+    const attributes = [...new Set(query.attributes.flatMap((name) => [name, name.replace(/;.*$/, "")]))];
     const { searchEntries } = await client.search(query.base, {
       scope: "sub",
       filter: query.filter,
       attributes,
-      explicitBufferAttributes: [...attributes, ...plain],
+      explicitBufferAttributes: attributes,
       sizeLimit: MOST_ENTRIES,
       derefAliases: "never",
     });
