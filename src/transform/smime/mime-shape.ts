@@ -18,9 +18,6 @@ const FIXED: Shape = { kind: "fixed" };
 export const LONGEST_DELIMITER = 1000;
 
 const SEALED = ["multipart/signed", "multipart/encrypted"];
-/** Content in pieces or elsewhere: RFC 2046 §5.2.2 and §5.2.3 forbid to encode it. */
-const NEVER_ENCODED = ["message/partial", "message/external-body"];
-
 /** `inDigest`: the part stands in a multipart/digest, where another default holds (RFC 2046 §5.1.5). */
 export function shapeOf(fields: readonly Field[], inDigest: boolean): Shape {
   const encoding = encodingOf(fields);
@@ -33,11 +30,11 @@ export function shapeOf(fields: readonly Field[], inDigest: boolean): Shape {
     if (boundary === "" || boundary.length > LONGEST_DELIMITER - 6) return FIXED;
     return { kind: "multipart", boundary, digest: type === "multipart/digest" };
   }
-  if (NEVER_ENCODED.includes(type)) return FIXED;
   const isMessage = type === "message/rfc822" || type === "message/news";
   if (isMessage && encoding === "identity") return { kind: "message" };
-  if (isMessage) return FIXED;
-  return { kind: "leaf", encoding, text: type.startsWith("text/") || type.startsWith("message/") };
+  // Pieces, reports, message/global: most may not be encoded, and many readers decode none of them.
+  if (type.startsWith("message/")) return FIXED;
+  return { kind: "leaf", encoding, text: type.startsWith("text/") };
 }
 
 /** A line that is no field may be where another reader lets the content begin. The line of an mbox does no harm. */

@@ -14,7 +14,7 @@ import { type Body, rewriteBody, rewriteFields, type Survey, survey } from "./se
 export interface WrapMessage {
   /** Whole lines, the empty one last. */
   readonly header: Buffer;
-  /** Read up to four times, each time the same octets. */
+  /** Read up to three times, each time the same octets. */
   readonly body: Body;
 }
 

@@ -36,6 +36,7 @@ describe("the header claims", () => {
       "plain",
     ],
     ["PGP encryption", type('multipart/encrypted; protocol="application/pgp-encrypted"; boundary=b'), "encrypted"],
+    ["encryption by another protocol", type("multipart/encrypted; protocol=application/x-mine; boundary=b"), "plain"],
     ["encryption of unknown kind", type("multipart/encrypted; boundary=b"), "plain"],
     ["enveloped-data", type('application/pkcs7-mime; smime-type=enveloped-data; name="smime.p7m"'), "encrypted"],
     ["enveloped-data, old type, odd case", type("application/X-PKCS7-MIME; SMIME-Type=Enveloped-Data"), "encrypted"],

@@ -57,7 +57,9 @@ describe("the walk", () => {
       longLine: () => {},
     });
     const content = octets(body);
-    for (let at = 0; at < content.length; at += size) walk.push(content.subarray(at, at + size));
+    const memory = Buffer.alloc(size); // is used again for every chunk
+    for (let at = 0; at < content.length; at += size)
+      walk.push(memory.subarray(0, content.copy(memory, 0, at, at + size)));
     walk.end();
     return steps;
   }
@@ -86,6 +88,12 @@ describe("the walk", () => {
       MIXED,
       "--b\r\n\r\n--bb\r\n--b-\r\n--b--x\r\n --b\r\n-\r\n--\r\n--B\r\n--b\xa0\r\n--b--",
       ["--bb\r\n--b-\r\n--b--x\r\n --b\r\n-\r\n--\r\n--B\r\n--b\xa0"],
+    ],
+    [
+      "a delimiter of no more than 1,000 octets",
+      MIXED,
+      `--b\r\n\r\none\r\n--b${" ".repeat(996)}\r\n--b${" ".repeat(995)}\r\n\r\ntwo`,
+      [`one\r\n--b${" ".repeat(996)}`, "two"],
     ],
     [
       "an inner boundary that begins like the outer",
@@ -132,6 +140,8 @@ describe("the walk", () => {
   ])("finds %s", (_, fields, body, expected) => expect(contents(fields, body)).toEqual(expected));
 
   const piece = fc.constantFrom(
+    "\r",
+    "\n",
     "--b",
     "--c",
     "--b--",
@@ -157,7 +167,7 @@ describe("the walk", () => {
           const body = pieces.join("");
           const whole = walked(fields, body, body.length + 1);
           expect(whole.map(({ text }) => text).join("")).toBe(body);
-          for (const size of CHUNK_SIZES) expect(walked(fields, body, size)).toEqual(whole);
+          for (const size of [...CHUNK_SIZES, 50]) expect(walked(fields, body, size)).toEqual(whole);
         },
       ),
       { numRuns: 500 },
@@ -223,7 +233,18 @@ describe("a part is", () => {
       "From a@b Mon\r\nContent-Type: text/html\r\n",
       { kind: "leaf", encoding: "identity", text: true },
     ],
+    ["never changed as message/global, which few decode", "Content-Type: message/global\r\n", { kind: "fixed" }],
     ["a message", "Content-Type: message/rfc822\r\n", { kind: "message" }],
+    [
+      "a multipart whose boundary is longer than allowed",
+      `Content-Type: multipart/mixed; boundary=${"b".repeat(200)}\r\n`,
+      { kind: "multipart", boundary: "b".repeat(200), digest: false },
+    ],
+    [
+      "never changed as a multipart whose boundary fits in no line",
+      `Content-Type: multipart/mixed; boundary=${"b".repeat(995)}\r\n`,
+      { kind: "fixed" },
+    ],
     [
       "never changed as a message in base64",
       "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n",

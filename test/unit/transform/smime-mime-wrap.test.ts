@@ -1,5 +1,6 @@
 /** The message around what is signed and encrypted: which fields stay outside, what is inside, what is left alone. */
 import { createHash } from "node:crypto";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { recogniseMessage, wrap, type WrapPlan, type Wrapped } from "../../../src/transform/smime/wrap.ts";
 import { chunked, CHUNK_SIZES, collect } from "./smime-mime-chunks.ts";
@@ -138,7 +139,10 @@ describe("a message signed in the clear", () => {
 
   it("says that it is 8-bit where it had to stay so", async () => {
     const fixed = "Content-Type: text/plain\r\nContent-Transfer-Encoding: x-uu\r\n";
-    const { header, notes, sevenBit } = await wrapped(HEAD + fixed, `\xfc${"x".repeat(999)}`, SIGN);
+    const { header, notes, sevenBit, text } = await wrapped(HEAD + fixed, `\xfc${"x".repeat(999)}`, SIGN);
+    const inside = signedOctets(octets(text));
+    expect(inside.toString("latin1")).toBe(`${fixed}\r\n\xfc${"x".repeat(999)}`);
+    expect(leavesOf(octets(text)).at(-1)?.content.subarray(-32)).toEqual(createHash("sha256").update(inside).digest());
     expect(fieldOf(header, "Content-Transfer-Encoding")).toBe("8bit");
     expect({ notes, sevenBit }).toEqual({ notes: ["signed-8bit", "signed-long-lines"], sevenBit: false });
   });
@@ -161,6 +165,31 @@ describe("a message signed in the clear", () => {
     if ("problem" in result) throw new Error(result.problem);
     await expect(collect(result.body)).rejects.toThrow("no key");
   });
+});
+
+it("every field that is not of MIME stays outside, octet for octet and in order, whatever the header", async () => {
+  const line = fc.constantFrom(
+    "Content-Type: text/html\r\n",
+    "Content-X: y\r\n",
+    "MIME-Version: 1.0\r\n",
+    "X: y\r\n",
+    "X:\r\n",
+    "Gr\xfc\xdfe: \xfc\r\n",
+    "no field\r\n",
+    "From : a\r\n",
+    " folded\r\n",
+    "\t\r\n",
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(line), fc.constantFrom(SIGN, OPAQUE, ENCRYPT), async (lines, plan) => {
+      const { header } = await wrapped(lines.join(""), "x", plan);
+      const outside = (text: string) =>
+        text.split(/\r\n(?![ \t])/).filter((field) => field !== "" && !/^(content-|mime-version)/i.test(field));
+      expect(outside(header.toString("latin1"))).toEqual(outside(lines.join("")));
+      expect(header.toString("latin1").match(/^mime-version:/gim)).toHaveLength(1);
+      expect(header.toString("latin1").match(/^content-type:/gim)).toHaveLength(1);
+    }),
+  );
 });
 
 describe("a message in application/pkcs7-mime", () => {
@@ -248,6 +277,12 @@ describe("a message that is there already", () => {
       `for bert+anna:${signedType.replace("MIME-Version: 1.0\r\n", "")}\r\n${signedBody}`,
     );
     expect(result).toMatchObject({ signed: true, encrypted: true, notes: ["already-signed"] });
+  });
+  it("signed is encrypted as it is, and signed around that when it is wrapped three times", async () => {
+    const twice = await wrapped(HEAD + signedType, signedBody, { ...SIGN, ...ENCRYPT });
+    const { text } = await wrapped(HEAD + signedType, signedBody, ALL);
+    const start = twice.text.indexOf("Content-Type: application/pkcs7-mime");
+    expect(signedOctets(octets(text)).toString("latin1")).toBe(twice.text.slice(start));
   });
   it("encrypted is neither signed nor encrypted again", async () => {
     const result = await wrapped(HEAD + envelopedType, enveloped, ALL);
