@@ -5,9 +5,9 @@
  */
 import { setImmediate as breathe } from "node:timers/promises";
 import { publicKeyOf } from "../mail/certificate.ts";
-import { elementAt, type Element, elementsOf, inside, oidOctets, TAG, timeOf } from "./der.ts";
+import { elementAt, type Element, elementsOf, inside, oidOctets, TAG, timeOf } from "../mail/der.ts";
 import type { Answer, CertificateId } from "./ocsp.ts";
-import { isSignedBy, signedData } from "./signed-data.ts";
+import { isSignedBy, signedData } from "../mail/signed-data.ts";
 
 /** A list whose signature, dates and scope hold. */
 export interface RevocationList {

@@ -7,7 +7,7 @@ import { formatDomain, type Mailbox, mailboxKey } from "../mail/mailbox.ts";
 import type { LdapCertificateSettings } from "../mail/smime-settings.ts";
 import type { Clock } from "../runtime/clock.ts";
 import { createBoundedCache } from "./bounded-cache.ts";
-import { inside, TAG } from "./der.ts";
+import { inside, TAG } from "../mail/der.ts";
 import type { LdapSearch } from "./ldap-search.ts";
 
 export type LdapCertificates =

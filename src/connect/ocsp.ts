@@ -4,8 +4,8 @@
  */
 import { createHash, type X509Certificate } from "node:crypto";
 import { certificateOf, publicKeyOf } from "../mail/certificate.ts";
-import { element, type Element, elementsOf, inside, oidOctets, TAG, timeOf } from "./der.ts";
-import { isSignedBy, signedData } from "./signed-data.ts";
+import { element, type Element, elementsOf, inside, oidOctets, TAG, timeOf } from "../mail/der.ts";
+import { isSignedBy, signedData } from "../mail/signed-data.ts";
 
 /** What names a certificate at its issuer; DER throughout. */
 export interface CertificateId {

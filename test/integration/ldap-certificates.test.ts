@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { element, TAG } from "../../src/connect/der.ts";
+import { element, TAG } from "../../src/mail/der.ts";
 import { createAskDirectory, filled } from "../../src/connect/ldap-certificates.ts";
 import { createLdapSearch } from "../../src/connect/ldap-search.ts";
 import { type Mailbox, parseMailbox } from "../../src/mail/mailbox.ts";

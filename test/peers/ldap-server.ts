@@ -3,7 +3,7 @@
  * says; what it was asked is kept.
  */
 import { type AddressInfo, createServer, type Socket } from "node:net";
-import { element, elementAt, elementsOf, TAG } from "../../src/connect/der.ts";
+import { element, elementAt, elementsOf, TAG } from "../../src/mail/der.ts";
 
 export interface LdapServerPeer extends AsyncDisposable {
   /** `ldap://127.0.0.1:PORT` */

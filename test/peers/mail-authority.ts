@@ -11,7 +11,7 @@ import {
   sign,
   X509Certificate,
 } from "node:crypto";
-import { element, inside, oidOctets, TAG } from "../../src/connect/der.ts";
+import { element, inside, oidOctets, TAG } from "../../src/mail/der.ts";
 
 export const DAY_MS = 86_400_000;
 

@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { certificatesIn } from "../../../src/cli/certificate-files.ts";
-import { element, oidOctets, TAG } from "../../../src/connect/der.ts";
+import { element, oidOctets, TAG } from "../../../src/mail/der.ts";
 import { createMailAuthority, EMAIL_PROTECTION } from "../../peers/mail-authority.ts";
 
 const ca = createMailAuthority("Mail CA");
