@@ -188,6 +188,7 @@ it("every field that is not of MIME stays outside, octet for octet and in order,
       expect(outside(header.toString("latin1"))).toEqual(outside(lines.join("")));
       expect(header.toString("latin1").match(/^mime-version:/gim)).toHaveLength(1);
       expect(header.toString("latin1").match(/^content-type:/gim)).toHaveLength(1);
+      expect(header.toString("latin1")).not.toMatch(/^Content-X/m);
     }),
   );
 });
