@@ -119,7 +119,8 @@ async function open(deps: GatewayDeps, settings: Settings, closing: Closing): Pr
   const listeners = await house.open();
   const admin = await openAdmin({ deps, settings, emit, queue, house, metrics }, closing);
   const files = (): readonly string[] => house.snapshot().settings.files.filter((file) => !file.endsWith(".yaml"));
-  closing.push(watchFiles({ clock, files, everyMs: WATCH_MS, onChange: () => void house.reload() }));
+  const folders = (): readonly string[] => house.snapshot().settings.folders;
+  closing.push(watchFiles({ clock, files, folders, everyMs: WATCH_MS, onChange: () => void house.reload() }));
   house.outgoing.dispatcher.wake();
   emit("gateway.ready", { listeners, admin });
   return { listeners, admin, reload: house.reload, reopenLog: log.reopen, stop: stopper(emit, closing) };

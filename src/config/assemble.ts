@@ -17,6 +17,7 @@ import type { Gateway } from "./schema/gateway.ts";
 import type { Match } from "./schema/outbound.ts";
 import type { Partner } from "./schema/partner.ts";
 import type { Settings } from "./settings.ts";
+import { buildSmime } from "./smime-settings.ts";
 import { expandMatch } from "./tls-policy.ts";
 
 export interface PartnerFile {
@@ -50,6 +51,7 @@ export async function assemble(
   return {
     file: assembly.file,
     files: [],
+    folders: [],
     hostname: value.hostname,
     postmaster: value.postmaster,
     dataDir,
@@ -66,6 +68,8 @@ export async function assemble(
     concurrencyPerDestination: value.queue.concurrency_per_destination,
     noticeLanguage: value.queue.notice_language,
     policy,
+    smime: buildSmime(building, checked, dataDir),
+    alarms: { certificateDays: value.alarms.certificate_days },
     log: logOf(building, checked),
     admin: adminOf(building, checked),
   };

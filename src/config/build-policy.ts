@@ -11,6 +11,7 @@ import { buildOwnDomains } from "./own-domains.ts";
 import { createOwnership, type Ownership } from "./ownership.ts";
 import { buildPartner } from "./partners.ts";
 import type { Gateway } from "./schema/gateway.ts";
+import { warnUnsignable } from "./treatment.ts";
 
 export function buildPolicy(
   building: Building,
@@ -42,6 +43,11 @@ export function buildPolicy(
   };
   const built = partners.flatMap(({ file, checked }) => buildPartner(context, file, checked) ?? []);
   const exceptions = standard === undefined ? [] : buildExceptions(building, value.exceptions, tree, request);
+  if (!isBroken(broken, "domains")) {
+    const ofPartners = built.flatMap((one) => [one.outbound, ...one.exceptions]);
+    const ours = [...(standard === undefined ? [] : [standard]), ...exceptions.map(({ policy }) => policy)];
+    warnUnsignable(building.problems, [...ours, ...ofPartners], value.domains);
+  }
   return {
     generation,
     default: standard ?? unreadable(building),

@@ -73,7 +73,8 @@ function noBlock(blocks: readonly PemBlock[], wanted: string, convert: string): 
     : { message: `holds no ${wanted}, but: ${found}`, remedy: `name the file that holds the ${wanted}` };
 }
 
-function readKey(pem: string): KeyObject | Flaw {
+/** The first private key of a PEM text. */
+export function readPrivateKey(pem: string): KeyObject | Flaw {
   const blocks = pemBlocks(pem);
   const block = blocks.find(({ label }) => label.endsWith("PRIVATE KEY"));
   if (block === undefined) return noBlock(blocks, "private key", "openssl pkey -inform der -in FILE -out FILE.pem");
@@ -113,7 +114,7 @@ function isChain(certificates: readonly X509Certificate[]): boolean {
 export function checkKeyPair(certificatePem: string, keyPem: string, now: number): KeyPair | Flaw {
   const certificates = readCertificates(certificatePem);
   if ("message" in certificates) return certificates;
-  const key = readKey(keyPem);
+  const key = readPrivateKey(keyPem);
   if ("message" in key) return key;
   const leaf = certificates[0];
   if (leaf === undefined || !leaf.checkPrivateKey(key)) {

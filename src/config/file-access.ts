@@ -4,8 +4,8 @@
  */
 import { dirname, resolve } from "node:path";
 import type { Origin } from "../decide/policy.ts";
-import type { FileFound, FileLost, Files } from "./files.ts";
-import { type Problems, shown } from "./problems.ts";
+import type { Access, BytesFound, FileFound, FileLost, Files } from "./files.ts";
+import { type Flaw, type Problems, shown } from "./problems.ts";
 
 export interface FileAccess {
   readonly absolute: (origin: Origin, written: string) => string;
@@ -13,10 +13,17 @@ export interface FileAccess {
   readonly text: (origin: Origin, written: string) => string | undefined;
   /** The same for keys and passwords: only the owner, or with `groupMay` the group, may read it. */
   readonly secret: (origin: Origin, written: string, groupMay: boolean) => string | undefined;
+  /** The same for keys that are no text. */
+  readonly secretBytes: (origin: Origin, written: string, groupMay: boolean) => Buffer | undefined;
+  /** Octets of a file by its absolute path; nothing is reported. */
+  readonly look: (path: string) => BytesFound | FileLost;
+  /** Names in a folder, sorted. What cannot be read is reported; that there is none is for the caller to judge. */
+  readonly list: (origin: Origin, written: string) => readonly string[] | "missing";
   /** Modes only, for a file that may be missing. */
   readonly checkMode: (origin: Origin, written: string, groupMay: boolean) => void;
   readonly readFiles: () => readonly string[];
-  readonly note: (path: string) => void;
+  /** Folders that were looked into, also those not there yet. */
+  readonly readFolders: () => readonly string[];
 }
 
 const LOST: Readonly<Record<FileLost["why"], readonly [string, string]>> = {
@@ -30,36 +37,71 @@ const LOST: Readonly<Record<FileLost["why"], readonly [string, string]>> = {
   ],
 };
 
+const UNLISTED = ["cannot be read as a folder", LOST["not-readable"][1]] as const;
+
+/** What is wrong with a file that cannot be had, and what to do. */
+export function lostFile(written: string, why: FileLost["why"]): Flaw {
+  const [message, remedy] = LOST[why];
+  return { message: `${shown(written)} ${message}`, remedy };
+}
+
 export function createFileAccess(files: Files, problems: Problems): FileAccess {
-  const seen = new Map<string, FileFound | FileLost>();
   const noted = new Set<string>();
+  const folders = new Set<string>();
+  const texts = once(files.read, noted);
+  const octets = once(files.bytes, noted);
   const absolute = (origin: Origin, written: string) => resolve(dirname(origin.file), written);
-  const read = (path: string) => {
-    const known = seen.get(path) ?? files.read(path);
-    seen.set(path, known);
-    if (known.ok) noted.add(path);
-    return known;
-  };
-  const lost = (origin: Origin, written: string, why: FileLost["why"]) => {
-    const [message, remedy] = LOST[why];
-    problems.add(origin, `${shown(written)} ${message}`, remedy);
-  };
+  const lost = (origin: Origin, { message, remedy }: Flaw) => problems.add(origin, message, remedy);
   const text = (origin: Origin, written: string) => {
-    const found = read(absolute(origin, written));
-    if (!found.ok) return lost(origin, written, found.why) as undefined;
-    return found.text;
+    const found = texts(absolute(origin, written));
+    return found.ok ? found.text : (lost(origin, lostFile(written, found.why)) as undefined);
   };
   const secret = (origin: Origin, written: string, groupMay: boolean) => {
-    const found = read(absolute(origin, written));
-    if (!found.ok) return lost(origin, written, found.why) as undefined;
+    const found = texts(absolute(origin, written));
+    if (!found.ok) return lost(origin, lostFile(written, found.why)) as undefined;
     return modeFits(problems, { origin, written, groupMay }, found) ? found.text : undefined;
+  };
+  const secretBytes = (origin: Origin, written: string, groupMay: boolean) => {
+    const found = octets(absolute(origin, written));
+    if (!found.ok) return lost(origin, lostFile(written, found.why)) as undefined;
+    return modeFits(problems, { origin, written, groupMay }, found) ? found.bytes : undefined;
+  };
+  const list: FileAccess["list"] = (origin, written) => {
+    const folder = absolute(origin, written);
+    folders.add(folder);
+    const names = files.list(folder);
+    if (names !== "not-readable") return names;
+    problems.add(origin, `${shown(written)} ${UNLISTED[0]}`, UNLISTED[1]);
+    return [];
   };
   const checkMode = (origin: Origin, written: string, groupMay: boolean) => {
     const found = files.read(absolute(origin, written));
     if (found.ok) modeFits(problems, { origin, written, groupMay }, found);
-    else if (found.why !== "missing" && found.why !== "not-text") lost(origin, written, found.why);
+    else if (found.why !== "missing" && found.why !== "not-text") lost(origin, lostFile(written, found.why));
   };
-  return { absolute, text, secret, checkMode, readFiles: () => [...noted].sort(), note: (path) => noted.add(path) };
+  const readFiles = () => [...noted].sort();
+  return {
+    absolute,
+    text,
+    secret,
+    secretBytes,
+    look: octets,
+    list,
+    checkMode,
+    readFiles,
+    readFolders: () => [...folders].sort(),
+  };
+}
+
+/** Reads each path once, and keeps the list of those that were there. */
+function once<F extends FileFound | BytesFound>(read: (path: string) => F | FileLost, noted: Set<string>) {
+  const seen = new Map<string, F | FileLost>();
+  return (path: string): F | FileLost => {
+    const known = seen.get(path) ?? read(path);
+    seen.set(path, known);
+    if (known.ok) noted.add(path);
+    return known;
+  };
 }
 
 interface Asked {
@@ -68,7 +110,7 @@ interface Asked {
   readonly groupMay: boolean;
 }
 
-function modeFits(problems: Problems, { origin, written, groupMay }: Asked, found: FileFound): boolean {
+function modeFits(problems: Problems, { origin, written, groupMay }: Asked, found: Access): boolean {
   if (found.owner === "other") {
     problems.add(origin, `${shown(written)} belongs to another user`, "chown it to the user that runs sealpost");
     return false;

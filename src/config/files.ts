@@ -2,14 +2,23 @@
  * The only reader of files. Everything else in this room is handed a `Files`, so that it can be tested without a disk.
  * Reads regular files of a bounded size only: never a pipe that could block, never a device.
  */
+import { isUtf8 } from "node:buffer";
 import { readdirSync, readFileSync, type Stats, statSync } from "node:fs";
 
-export interface FileFound {
-  readonly ok: true;
-  readonly text: string;
+export interface Access {
   /** Permission bits. */
   readonly mode: number;
   readonly owner: "us" | "root" | "other";
+}
+
+export interface FileFound extends Access {
+  readonly ok: true;
+  readonly text: string;
+}
+
+export interface BytesFound extends Access {
+  readonly ok: true;
+  readonly bytes: Buffer;
 }
 
 export interface FileLost {
@@ -20,24 +29,31 @@ export interface FileLost {
 export interface Files {
   /** Text of a regular file of at most 1 MiB, which must be UTF-8. */
   readonly read: (path: string) => FileFound | FileLost;
-  /** Names in a folder, sorted; empty when there is no such folder. */
-  readonly list: (folder: string) => readonly string[] | "not-readable";
+  /** Octets of such a file, whatever they are. */
+  readonly bytes: (path: string) => BytesFound | FileLost;
+  /** Names in a folder, sorted. */
+  readonly list: (folder: string) => readonly string[] | "missing" | "not-readable";
 }
 
 export const FILE_LIMIT = 1_048_576;
 
-export const diskFiles: Files = { read: readDisk, list: listDisk };
+export const diskFiles: Files = { read: readText, bytes: readBytes, list: listDisk };
 
-function readDisk(path: string): FileFound | FileLost {
+function readText(path: string): FileFound | FileLost {
+  const found = readBytes(path);
+  if (!found.ok) return found;
+  const { bytes, mode, owner } = found;
+  return isUtf8(bytes) ? { ok: true, text: bytes.toString("utf8"), mode, owner } : { ok: false, why: "not-text" };
+}
+
+function readBytes(path: string): BytesFound | FileLost {
   try {
     const stats = statSync(path);
     if (!stats.isFile()) return { ok: false, why: "not-a-file" };
     if (stats.size > FILE_LIMIT) return { ok: false, why: "too-big" };
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(readFileSync(path));
-    return { ok: true, text, mode: stats.mode & 0o777, owner: ownerOf(stats) };
+    return { ok: true, bytes: readFileSync(path), mode: stats.mode & 0o777, owner: ownerOf(stats) };
   } catch (error) {
     const code = codeOf(error);
-    if (code === "ERR_ENCODING_INVALID_ENCODED_DATA") return { ok: false, why: "not-text" };
     return { ok: false, why: code === "ENOENT" || code === "ENOTDIR" ? "missing" : "not-readable" };
   }
 }
@@ -48,11 +64,12 @@ function ownerOf(stats: Stats): FileFound["owner"] {
   return stats.uid === 0 ? "root" : "other";
 }
 
-function listDisk(folder: string): readonly string[] | "not-readable" {
+function listDisk(folder: string): ReturnType<Files["list"]> {
   try {
     return readdirSync(folder).sort();
   } catch (error) {
-    return codeOf(error) === "ENOENT" ? [] : "not-readable";
+    const code = codeOf(error);
+    return code === "ENOENT" || code === "ENOTDIR" ? "missing" : "not-readable";
   }
 }
 

@@ -27,7 +27,7 @@ export async function loadConfig(file: string, deps: ConfigDeps, generation = 1)
   const errors = problems.errors();
   const warnings = problems.warnings();
   if (settings === undefined || errors.length > 0) return { ok: false, problems: errors };
-  return { ok: true, settings: { ...settings, files: access.readFiles() }, warnings };
+  return { ok: true, settings: { ...settings, files: access.readFiles(), folders: access.readFolders() }, warnings };
 }
 
 function readTree(path: string, deps: ConfigDeps, access: FileAccess, problems: Problems): Located | undefined {
@@ -37,6 +37,7 @@ function readTree(path: string, deps: ConfigDeps, access: FileAccess, problems: 
 
 function readPartners(folder: string, deps: ConfigDeps, access: FileAccess, problems: Problems): PartnerFile[] {
   const names = deps.files.list(folder);
+  if (names === "missing") return [];
   if (names === "not-readable") {
     const remedy = "give the user that runs sealpost the right to read it";
     problems.add({ file: folder, line: 1, column: 1 }, "the folder cannot be read", remedy);

@@ -8,6 +8,7 @@ import type { TlsLevel } from "../mail/tls-requirement.ts";
 import type { Building } from "./building.ts";
 import { reportDeadKeys } from "./dead-keys.ts";
 import { keyAt, type Located, originAt, originsOf, overlay, partAt, plain, type Path, without } from "./located.ts";
+import { readPassword } from "./password-file.ts";
 import { type Hops, outbound as outboundSchema } from "./schema/outbound.ts";
 import { buildTlsPolicy } from "./tls-policy.ts";
 import { buildTreatment, expandHeaders, reportDeadTreatment } from "./treatment.ts";
@@ -121,11 +122,8 @@ function passwordOf(
   }
   if (file === undefined) return { user, password: password ?? "" };
   const at = originAt(tree, [...path, "password_file"]);
-  const content = building.access.secret(at, file, groupMay ?? building.groupMay)?.replace(/\r?\n$/, "");
-  if (content === undefined) return undefined;
-  if (content !== "" && !/[\r\n\0]/.test(content)) return { user, password: content };
-  building.problems.add(at, `${file} does not hold one line with a password`, "write the password alone into it");
-  return undefined;
+  const found = readPassword(building, at, file, groupMay ?? building.groupMay);
+  return found === undefined ? undefined : { user, password: found };
 }
 
 export interface HopPlace {

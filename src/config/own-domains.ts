@@ -4,6 +4,7 @@ import { UNTOUCHED } from "../mail/treatment.ts";
 import type { TlsLevel } from "../mail/tls-requirement.ts";
 import type { Building } from "./building.ts";
 import { reportDeadKeys } from "./dead-keys.ts";
+import { readDkimKeys } from "./dkim-keys.ts";
 import { keyAt, type Located, originAt, originsOf, partAt, type Path } from "./located.ts";
 import { buildNextHop, checkHops } from "./outbound-policy.ts";
 import type { Ownership } from "./ownership.ts";
@@ -26,9 +27,16 @@ export function buildOwnDomains(
       ownership.claim({ host: name }, originAt(tree, [...path, "domain", at])),
     );
     const language = entry.language === undefined ? {} : { language: entry.language };
+    const dkim = readDkimKeys(building, tree, [...path, "dkim"], { keys: entry.dkim ?? [], domains: names });
     return outbound === undefined
       ? []
-      : names.map((domain) => ({ domain, outbound, dkim: [], smime: [], ...language }));
+      : names.map((domain) => ({
+          domain,
+          outbound,
+          dkim: dkim.filter((key) => key.domain === domain),
+          smime: [],
+          ...language,
+        }));
   });
 }
 

@@ -6,6 +6,7 @@ import type { AcceptSettings } from "../accept/settings.ts";
 import type { AdminSettings } from "../admin/settings.ts";
 import type { DeliverySettings, DnsSettings } from "../connect/settings.ts";
 import type { Policy } from "../decide/policy.ts";
+import type { SmimeSettings } from "../mail/smime-settings.ts";
 import type { LogSettings } from "../report/settings.ts";
 import type { RetrySchedule } from "../schedule/retry-schedule.ts";
 import type { StoreSettings } from "../store/settings.ts";
@@ -15,6 +16,8 @@ export interface Settings {
   readonly file: string;
   /** Every file that was read, absolute: certificates and keys are watched for changes. */
   readonly files: readonly string[];
+  /** Folders whose files were read, absolute, also those not there yet: what comes into them is taken, too. */
+  readonly folders: readonly string[];
   readonly hostname: string;
   /** Address that notices name. */
   readonly postmaster: string;
@@ -27,8 +30,15 @@ export interface Settings {
   readonly concurrencyPerDestination: number;
   readonly noticeLanguage: "auto" | "de" | "en";
   readonly policy: Policy;
+  readonly smime: SmimeSettings;
+  readonly alarms: AlarmSettings;
   readonly log: LogSettings;
   readonly admin: AdminSettings;
+}
+
+export interface AlarmSettings {
+  /** Days before the end of a certificate, key or pin at which it is told of; empty: never. */
+  readonly certificateDays: readonly number[];
 }
 
 /** One thing wrong in the configuration: where, what, and what to write instead. Line and column count from 1. */

@@ -3,9 +3,11 @@
  * header fields go, whether DKIM and S/MIME sign, whether S/MIME encrypts.
  */
 import type { SmimePolicy, Treatment } from "../mail/treatment.ts";
+import type { OutboundPolicy } from "../decide/policy.ts";
 import { keyAt, type Located, partAt } from "./located.ts";
 import type { Problems } from "./problems.ts";
 import type { Outbound } from "./schema/outbound.ts";
+import type { OwnDomainEntry } from "./schema/own-domains.ts";
 import { namesToRemove } from "./schema/treatment.ts";
 
 /** Where nothing is written, internal names leave no message, and each key we have signs. */
@@ -72,4 +74,25 @@ export function reportDeadTreatment(own: Located | undefined, { smime }: Treatme
 function missingFor({ sign, encrypt }: SmimePolicy): readonly [string, string] | undefined {
   if (sign === "never") return ["sign: never", "sign: if-possible or always"];
   return encrypt === "never" ? ["encrypt: never", "encrypt: if-known or always"] : undefined;
+}
+
+/** A signature is demanded, and nobody has a key: every message would be refused. (Of one domain, its senders are told.) */
+export function warnUnsignable(
+  problems: Problems,
+  policies: readonly OutboundPolicy[],
+  domains: readonly OwnDomainEntry[],
+): void {
+  const noDkim = domains.every(({ dkim = [] }) => dkim.length === 0);
+  const noSmime = domains.every(({ smime }) => smime === undefined || smime === null);
+  for (const { treatment, origins } of policies) {
+    const [dkim, smime] = [origins["dkim"], origins["smime.sign"]];
+    if (noDkim && treatment.dkim === "require" && dkim !== undefined) {
+      const remedy = "write dkim: [{selector, key}] below domains, or dkim: sign";
+      problems.warn(dkim, "dkim: require, but no domain of ours has a key: every message will be refused", remedy);
+    }
+    if (noSmime && treatment.smime.sign === "always" && smime !== undefined) {
+      const remedy = "write smime: {directory} below domains, or sign: if-possible";
+      problems.warn(smime, "sign: always, but no domain of ours has keys: every message will be refused", remedy);
+    }
+  }
 }

@@ -5,6 +5,7 @@ import { listener } from "./listeners.ts";
 import { keyPair, mode, outboundShape, sets } from "./outbound.ts";
 import { ownDomain } from "./own-domains.ts";
 import { exceptionShape } from "./partner.ts";
+import { smime, trust } from "./smime.ts";
 import {
   count,
   domain,
@@ -29,7 +30,6 @@ import {
   word,
 } from "./values.ts";
 
-const trust = z.union([z.literal("system"), someOf(path, "write system, or the bundles to trust")]);
 const nothing = (value: unknown) => value === null;
 
 const limits = mapOf({
@@ -79,16 +79,6 @@ const delivery = mapOf({
   data_timeout: positiveDuration.prefault("10m"),
 });
 
-const smime = mapOf({
-  trust: later(trust, "remove it", () => false).optional(),
-  partners: later(path, "remove it", () => false).optional(),
-  ldap: later(z.record(z.string(), z.unknown()).nullable(), "write ldap: null", nothing).optional(),
-  revocation: mapOf({
-    check: later(flag, "write check: false", (value) => !value).optional(),
-    unreachable: later(word("accept", "wait", "refuse"), "remove it", () => false).optional(),
-  }).optional(),
-});
-
 const logTarget = z.union([
   word("stdout"),
   mapOf({ file: path }),
@@ -97,11 +87,7 @@ const logTarget = z.union([
 
 const alarms = mapOf({
   waiting: later(duration, "write waiting: 0s", (value) => value === 0).optional(),
-  certificate_days: later(
-    oneOrMany(count(0, 3650)),
-    "write certificate_days: []",
-    (value) => value.length === 0,
-  ).optional(),
+  certificate_days: oneOrMany(count(1, 3650)).prefault([30, 14, 7, 1]),
   mail: later(flag, "write mail: false", (value) => !value).optional(),
   webhook: later(
     z.union([plainText, z.record(z.string(), z.unknown())]).nullable(),
@@ -147,7 +133,7 @@ export const gateway = mapOf({
   inbound: inbound.optional(),
   mode: mode.optional(),
   match_sets: sets.prefault({}),
-  smime: smime.optional(),
+  smime: smime.prefault({}),
   exceptions: listOf(mapOf({ ...exceptionShape, domains: someOf(pattern, "write the domains it is for") })).prefault(
     [],
   ),
@@ -158,7 +144,7 @@ export const gateway = mapOf({
     addresses: word("full", "domain", "hash").default("full"),
     to: logTarget.prefault("stdout"),
   }).prefault({}),
-  alarms: alarms.optional(),
+  alarms: alarms.prefault({}),
   admin: admin.prefault({}),
 });
 export type Gateway = z.output<typeof gateway>;

@@ -1,8 +1,23 @@
 /** The schema of `domains`: our own, and where mail for them goes. */
 import * as z from "zod";
 import { contentFilter } from "./inbound.ts";
+import { shown } from "../problems.ts";
 import { nextHop, nextHopTls } from "./outbound.ts";
-import { domain, duration, lastDay, later, listOf, mapOf, oneOrMany, path, plainText, someOf, word } from "./values.ts";
+import {
+  domain,
+  duration,
+  firstDay,
+  flag,
+  lastDay,
+  later,
+  mapOf,
+  oneOrMany,
+  path,
+  plainText,
+  someOf,
+  text,
+  word,
+} from "./values.ts";
 
 const recipients = z.union([
   word("any", "callout"),
@@ -20,12 +35,33 @@ const recipients = z.union([
   }),
 ]);
 
-const dkim = mapOf({
-  selector: plainText,
-  key: path,
-  not_before: lastDay.optional(),
-  not_after: lastDay.optional(),
+/** RFC 6376 §3.1: labels as host names have them; the record's name goes on with ._domainkey. */
+const selector = text("a selector", "write a label such as s2026r", (value) => {
+  const [before] = value.split("._domainkey");
+  if (before !== undefined && before !== value) {
+    return { message: `${shown(value)} is the name of a record`, remedy: `write its beginning alone: ${before}` };
+  }
+  const name = value.toLowerCase();
+  return /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/.test(name)
+    ? name
+    : undefined;
 });
+
+const dkim = mapOf({
+  selector,
+  key: path,
+  not_before: firstDay.optional(),
+  not_after: lastDay.optional(),
+  allow_group_read: flag.optional(),
+});
+export type DkimEntry = z.output<typeof dkim>;
+
+const smime = mapOf({
+  directory: path,
+  password_file: path.optional(),
+  allow_group_read: flag.optional(),
+});
+export type SignerEntry = z.output<typeof smime>;
 
 export const ownDomain = mapOf({
   domain: someOf(domain, "write domain: example.org"),
@@ -33,12 +69,8 @@ export const ownDomain = mapOf({
   next_hop_tls: nextHopTls.optional(),
   recipients: later(recipients, "write recipients: any", (value) => value === "any").optional(),
   language: word("de", "en").optional(),
-  dkim: later(listOf(dkim), "write dkim: []", (value) => value.length === 0).optional(),
-  smime: later(
-    mapOf({ directory: path, password_file: path.optional() }).nullable(),
-    "remove it",
-    (value) => value === null,
-  ).optional(),
+  dkim: oneOrMany(dkim).optional(),
+  smime: later(smime.nullable(), "remove it", (value) => value === null).optional(),
   tls_only_alias: later(
     z.union([z.literal(""), domain]).nullable(),
     "remove it",

@@ -8,6 +8,7 @@ import { parseDomainName } from "../../mail/domain-name.ts";
 import { parseNextHop, parseResolver } from "../next-hop.ts";
 import { type Flaw, nearest, shown } from "../problems.ts";
 import {
+  DAY_MS,
   networkBase,
   parseAddress,
   parseDigest,
@@ -140,6 +141,11 @@ export const positiveSize = text("a size above zero", "write a number and its un
   return parsed === 0 ? undefined : parsed;
 });
 export const lastDay = text("a date", "write the last day as YYYY-MM-DD", parseLastDay);
+/** Epoch ms of the first instant of that day, UTC. */
+export const firstDay = text("a date", "write the first day as YYYY-MM-DD", (value) => {
+  const end = parseLastDay(value);
+  return end === undefined ? undefined : end - DAY_MS;
+});
 export const digest = text("a SHA-256 digest", "write 64 hex digits in quotes, colons optional", parseDigest);
 export const domain = text("a domain name", "write a name such as example.org", parseDomainName);
 export const pattern = text(

@@ -11,6 +11,7 @@ export function settings(over: Partial<Policy> = {}): Settings {
   return {
     file: "/etc/sealpost/sealpost.yaml",
     files: [],
+    folders: [],
     hostname: "relay.example.org",
     postmaster: "postmaster@example.org",
     dataDir: "/nowhere/data",
@@ -47,6 +48,14 @@ export function settings(over: Partial<Policy> = {}): Settings {
     concurrencyPerDestination: 1,
     noticeLanguage: "en",
     policy: policy(over),
+    smime: {
+      trust: "system",
+      recipients: [],
+      harvested: [],
+      ldap: null,
+      revocation: { check: true, unreachable: "accept", allowPrivate: false },
+    },
+    alarms: { certificateDays: [30, 14, 7, 1] },
     log: { level: "info", addresses: "full", to: "stdout" },
     admin: { address: "127.0.0.1", port: 8025, tokenFile: "/nowhere/admin.token" },
   };

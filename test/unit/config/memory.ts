@@ -1,5 +1,6 @@
 /** Loads a configuration from files held in memory, under /etc/sealpost, at a fixed day. Sees no disk. */
-import { resolve } from "node:path";
+import { isUtf8 } from "node:buffer";
+import { dirname, resolve } from "node:path";
 import type { Files } from "../../../src/config/files.ts";
 import { loadConfig } from "../../../src/config/load.ts";
 import type { Loaded, Problem, Settings } from "../../../src/config/settings.ts";
@@ -11,7 +12,8 @@ export const NOW = Date.UTC(2026, 10, 24, 12);
 /** Text, or a file with its mode (0600 by default) and owner. */
 export type Held =
   | string
-  | { readonly text?: string; readonly mode?: number; readonly owner?: "us" | "root" | "other" };
+  | Buffer
+  | { readonly text?: string | Buffer; readonly mode?: number; readonly owner?: "us" | "root" | "other" };
 /** By path relative to the folder of sealpost.yaml. */
 export type Tree = Readonly<Record<string, Held>>;
 
@@ -25,20 +27,40 @@ export const BASE = [
 
 export function memoryFiles(tree: Tree): Files {
   const held = new Map(Object.entries(tree).map(([path, file]) => [resolve(ROOT, path), file]));
-  return {
-    read: (path) => {
-      const file = held.get(path);
-      if (file === undefined) return { ok: false, why: "missing" };
-      if (typeof file === "string") return { ok: true, text: file, mode: 0o600, owner: "us" };
-      if (file.text === undefined) return { ok: false, why: "not-readable" };
-      return { ok: true, text: file.text, mode: file.mode ?? 0o600, owner: file.owner ?? "us" };
-    },
-    list: (folder) =>
-      [...held.keys()]
-        .filter((path) => path.startsWith(`${folder}/`))
-        .map((path) => path.slice(folder.length + 1))
-        .sort(),
+  const bytes: Files["bytes"] = (path) => {
+    const file = held.get(path);
+    if (file === undefined) return { ok: false, why: foldersOf(held.keys()).has(path) ? "not-a-file" : "missing" };
+    const { text, mode = 0o600, owner = "us" } = isBare(file) ? { text: file } : file;
+    return text === undefined
+      ? { ok: false, why: "not-readable" }
+      : { ok: true, bytes: Buffer.from(text), mode, owner };
   };
+  return {
+    bytes,
+    read: (path) => {
+      const found = bytes(path);
+      if (!found.ok) return found;
+      const { mode, owner } = found;
+      return isUtf8(found.bytes)
+        ? { ok: true, text: found.bytes.toString(), mode, owner }
+        : { ok: false, why: "not-text" };
+    },
+    list: (folder) => {
+      if (!foldersOf(held.keys()).has(folder)) return "missing";
+      const below = [...held.keys()].filter((path) => path.startsWith(`${folder}/`));
+      return [...new Set(below.map((path) => path.slice(folder.length + 1).split("/")[0] ?? ""))].sort();
+    },
+  };
+}
+
+function isBare(file: Held): file is string | Buffer {
+  return typeof file === "string" || Buffer.isBuffer(file);
+}
+
+function foldersOf(paths: Iterable<string>): ReadonlySet<string> {
+  const folders = new Set<string>();
+  for (const path of paths) for (let up = dirname(path); up !== "/"; up = dirname(up)) folders.add(up);
+  return folders;
 }
 
 export function load(tree: Tree, env: Record<string, string> = {}, generation = 1): Promise<Loaded> {

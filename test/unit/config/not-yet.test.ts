@@ -19,7 +19,6 @@ describe("what asks for a feature not there yet is refused", () => {
     ["recipients callout", own("recipients: callout")],
     ["recipients file", own("recipients: {file: list}")],
     ["recipients ldap", own('recipients: {ldap: {url: "ldaps://x", base: "dc=x"}}')],
-    ["dkim keys", own("dkim: [{selector: s, key: k.pem}]")],
     ["smime of a domain", own("smime: {directory: d}")],
     ["tls_only_alias", own("tls_only_alias: secure.example.org")],
     ["content filter of a domain", own('content_filter: {url: "http://127.0.0.1:11334"}')],
@@ -41,12 +40,10 @@ describe("what asks for a feature not there yet is refused", () => {
     ["history", gateway("history: {keep: 30d}\n")],
     ["syslog", gateway("log: {to: {syslog: local}}\n")],
     ["alarms about waiting mail", gateway("alarms: {waiting: 1h}\n")],
-    ["alarms about certificates", gateway("alarms: {certificate_days: [30, 14, 7, 1]}\n")],
     ["alarms by mail", gateway("alarms: {mail: true}\n")],
     ["webhook", gateway('alarms: {webhook: "https://x.example"}\n')],
     ["admin tls", gateway("admin: {tls: {certificate: a, key: b}}\n")],
     ["content access", gateway("admin: {content_access: true}\n")],
-    ["smime directory", gateway('smime: {ldap: {url: "ldaps://x"}}\n')],
   ])("%s", async (_, tree) => {
     const found = await problems(tree);
     expect(found).toHaveLength(1);
