@@ -20,7 +20,9 @@ export function datedCertificates({ accept, policy, smime }: Named): readonly Da
     ...policy.partners.flatMap((one) => ofPartner(one, policy.default)),
     ...policy.ownDomains.flatMap(ofOwnDomain),
     ...(smime?.recipients ?? []).flatMap(({ certificate, file }) =>
-      each(certificate, "The S/MIME certificate for recipients", null).map((one) => ({ ...one, ...ask, file })),
+      each(certificate, "The S/MIME certificate for recipients", null)
+        .slice(0, 1)
+        .map((one) => ({ ...one, ...ask, file })),
     ),
   ];
 }

@@ -78,7 +78,7 @@ export interface SmimeSignerSettings {
 
 /** One certificate that a partner's recipients can be written to with: of an address, or of a whole domain (gateway). */
 export interface SmimeRecipientSettings {
-  /** PEM */
+  /** PEM; what may lie between it and a root may follow. */
   readonly certificate: string;
   /** As `mailboxKey` writes them, read from the certificate or the file's name. */
   readonly addresses: readonly string[];
