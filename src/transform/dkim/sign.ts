@@ -135,7 +135,8 @@ async function holds(
   return isSignatureOf(key, octets, value("b")).catch(() => false);
 }
 
-function signedNames(fields: readonly Field[]): string[] {
+/** `h=` of a signature of ours. */
+export function signedNames(fields: readonly Field[]): string[] {
   const counts = new Map<string, number>();
   for (const { name } of fields) counts.set(name.toLowerCase(), (counts.get(name.toLowerCase()) ?? 0) + 1);
   const each = (name: string, more: number): string[] =>

@@ -1,0 +1,92 @@
+/**
+ * What the DKIM signatures and the ARC chain of a message are worth. The checking is mailauth's, by the strict reading
+ * of the RFCs; the message streams through it once. The only file that knows mailauth, and that catches what it throws.
+ */
+import { Readable } from "node:stream";
+import { arc } from "mailauth/lib/arc/index.js";
+import { dkimVerify } from "mailauth/lib/dkim/verify.js";
+import type { ARCData, DKIMResult, DNSResolver } from "mailauth";
+import { type Field, parseHeader } from "../header-block.ts";
+
+export interface StreamedMessage {
+  readonly header: Buffer;
+  /** From its beginning, each time it is called. */
+  readonly body: () => AsyncIterable<Buffer>;
+}
+
+/** The TXT records at a name, the strings of each joined; none: empty. Rejects when it cannot be found out. */
+export type LookUpTxt = (name: string) => Promise<readonly string[]>;
+
+export type SignatureResult = DKIMResult["status"]["result"];
+
+export interface Verified {
+  /** The DKIM-Signature fields from the top, each with what it is worth; `temperror`: DNS did not answer. */
+  readonly signatures: readonly { readonly field: Field; readonly result: SignatureResult }[];
+  readonly chain: "none" | "pass" | "fail";
+}
+
+/** A message with more is not read: each one costs a look-up, and each `l=` a hash of the body. */
+export const MOST_SIGNATURES = 10;
+
+export function signatureFields(header: Buffer): Field[] {
+  return parseHeader(header).filter(({ name }) => name.toLowerCase() === "dkim-signature");
+}
+
+/**
+ * Undefined when it could not be found out: too many signatures, or the reader gave up. Rejects when the body cannot
+ * be read. `now`: epoch ms.
+ */
+export async function verifyMessage(
+  message: StreamedMessage,
+  txt: LookUpTxt,
+  now: number,
+): Promise<Verified | undefined> {
+  const fields = signatureFields(message.header);
+  if (fields.length > MOST_SIGNATURES) return undefined;
+  const source = new Source(message);
+  const input = Readable.from(source.chunks(), { highWaterMark: 1 });
+  const resolver = resolverOf(txt);
+  try {
+    const found = await dkimVerify(input, { strict: true, curTime: new Date(now), resolver });
+    const results = found.results.filter(({ status }) => status.result !== "none");
+    if (results.length !== fields.length) return undefined;
+    const { status } = await arc(found.arc as ARCData, { strict: true, resolver });
+    return {
+      signatures: fields.map((field, index) => ({ field, result: results[index]?.status.result ?? "temperror" })),
+      chain: status.result === "none" || status.result === "pass" ? status.result : "fail",
+    };
+  } catch {
+    if (source.failure !== undefined) throw source.failure;
+    return undefined;
+  } finally {
+    input.destroy();
+  }
+}
+
+/** Remembers why the body could not be read, to tell it from what the reader makes of it. */
+class Source {
+  readonly #message: StreamedMessage;
+  failure: Error | undefined;
+
+  constructor(message: StreamedMessage) {
+    this.#message = message;
+  }
+
+  async *chunks(): AsyncGenerator<Buffer> {
+    yield this.#message.header;
+    try {
+      for await (const chunk of this.#message.body()) yield Buffer.from(chunk); // it is read ahead
+    } catch (error) {
+      this.failure = error instanceof Error ? error : new Error(String(error));
+      throw this.failure;
+    }
+  }
+}
+
+function resolverOf(txt: LookUpTxt): DNSResolver {
+  return async (name) => {
+    const records = await txt(name);
+    if (records.length === 0) throw Object.assign(new Error("no such record"), { code: "ENODATA" });
+    return records.map((record) => [record]);
+  };
+}
