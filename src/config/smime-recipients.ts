@@ -8,17 +8,16 @@ import { parseDomainName } from "../mail/domain-name.ts";
 import { mailboxKey, parseMailbox } from "../mail/mailbox.ts";
 import type { SmimeRecipientSettings } from "../mail/treatment.ts";
 import { type Candidate, KEY_USAGE, readCandidate } from "../transform/smime/candidate.ts";
+import { ANY_PURPOSE, EMAIL_PROTECTION } from "../transform/smime/chain.ts";
 import type { Building } from "./building.ts";
 import { checkBundle } from "./certificates.ts";
 import { lostFile } from "./file-access.ts";
-import type { Flaw } from "./problems.ts";
+import { type Flaw, shown } from "./problems.ts";
 import { dayOf } from "./scalars.ts";
 
 const READ = /\.(?:crt|cer|pem|der)$/i;
 const SILENT = /^\.|~$|^[^.]+$|\.(?:md|txt|csr|old|bak|sha256)$/i;
 const IMPORT = "put it there with: sealpost smime import FILE";
-const EMAIL_PROTECTION = "1.3.6.1.5.5.7.3.4";
-const ANY_PURPOSE = "2.5.29.37.0";
 
 /** `names`: what stands in the folder. */
 export function readRecipients(
@@ -28,12 +27,12 @@ export function readRecipients(
 ): readonly SmimeRecipientSettings[] {
   const found = names.flatMap((name) => {
     const file = join(folder, name);
+    if (SILENT.test(name)) return [];
     if (READ.test(name)) return readFile(building, file);
-    if (!SILENT.test(name))
-      warn(building, file, {
-        message: "is not read: its name does not end in .crt, .cer, .pem or .der",
-        remedy: IMPORT,
-      });
+    warn(building, file, {
+      message: "is not read: its name ends in none of .crt, .cer, .pem and .der",
+      remedy: IMPORT,
+    });
     return [];
   });
   warnOfEnded(building, found);
@@ -55,13 +54,24 @@ function readFile(building: Building, file: string): readonly SmimeRecipientSett
     warn(building, file, certificates);
     return [];
   }
-  const own = certificates.filter(({ authority }) => !authority);
-  const judged = (own.length > 0 ? own : certificates).map((one) => ({ one, names: namesFor(file, one) }));
-  const flaws = judged.flatMap(({ one, names }) => ("message" in names ? [names] : (misused(one) ?? [])));
-  if (flaws[0] !== undefined) warn(building, file, flaws[0]);
-  return judged.flatMap(({ one, names }) =>
-    "message" in names || misused(one) !== undefined ? [] : [{ certificate: one.x509.toString(), ...names, file }],
-  );
+  const leaves = certificates.filter(({ authority }) => !authority);
+  const own = leaves.length > 0 ? leaves : certificates.slice(0, 1);
+  const between = certificates.filter((one) => one.authority && !own.includes(one)).map(pemOf);
+  return own.flatMap((one) => {
+    const holders = namesFor(file, one);
+    const names = "message" in holders ? holders : (misused(one) ?? holders);
+    if ("message" in names) {
+      warn(building, file, names);
+      return [];
+    }
+    const strange = strangeName(file, one);
+    if (strange !== undefined) warn(building, file, strange);
+    return [{ certificate: [pemOf(one), ...between].join(""), ...names, file }];
+  });
+}
+
+function pemOf({ x509 }: Candidate): string {
+  return x509.toString();
 }
 
 function certificatesOf(content: Buffer): readonly Candidate[] | Flaw {
@@ -79,39 +89,64 @@ function certificatesOf(content: Buffer): readonly Candidate[] | Flaw {
 
 type Names = Pick<SmimeRecipientSettings, "addresses" | "domains">;
 
-/** `@acme.example.pem` speaks for a domain; any other name says nothing but where the certificate names no address. */
+/** `@acme.example.pem` speaks for a domain. The name of any other file may add an address of the certificate's domain. */
 function namesFor(file: string, { emails, authority }: Candidate): Names | Flaw {
-  const stem = basename(file).replace(READ, "");
-  if (authority && emails.length === 0)
-    return {
-      message: "is the certificate of an authority, which encrypts no mail",
-      remedy: "ask for the certificate of the recipient",
-    };
+  const stem = stemOf(file);
+  if (authority && emails.length === 0) {
+    const message = "is the certificate of an authority, which encrypts no mail";
+    return { message, remedy: "ask for the certificate of the recipient" };
+  }
   if (stem.startsWith("@")) {
     const domain = parseDomainName(stem.slice(1));
     if (domain !== undefined) return { addresses: emails, domains: [domain] };
-    return { message: `${stem.slice(1)} is no domain`, remedy: "name the file @DOMAIN.pem for all of a domain" };
+    return { message: `${shown(stem.slice(1))} is no domain`, remedy: "name the file @DOMAIN.pem for all of a domain" };
   }
-  const mailbox = parseMailbox(stem);
-  const written = mailbox && mailboxKey(mailbox);
-  if (emails.length === 0) {
-    if (written !== undefined) return { addresses: [written], domains: [] };
-    const remedy = "name the file ADDRESS.pem, or @DOMAIN.pem for all of a domain";
-    return { message: "the certificate names no mail address", remedy };
+  const written = writtenAddress(file);
+  if (emails.length > 0) {
+    const added = written === undefined || isStrange(written, emails) ? [] : [written];
+    return { addresses: [...new Set([...emails, ...added])], domains: [] };
   }
-  if (written === undefined || emails.includes(written)) return { addresses: emails, domains: [] };
-  const remedy = `name the file ${emails[0]}.pem, or ask for the certificate of ${written}`;
-  return { message: `the certificate is for ${emails.join(", ")}, not for ${written}`, remedy };
+  if (written !== undefined) return { addresses: [written], domains: [] };
+  const remedy = "name the file ADDRESS.pem, or @DOMAIN.pem for all of a domain";
+  return { message: "the certificate names no mail address", remedy };
+}
+
+function stemOf(file: string): string {
+  return basename(file).replace(READ, "");
+}
+
+function writtenAddress(file: string): string | undefined {
+  const mailbox = parseMailbox(stemOf(file));
+  return mailbox && mailboxKey(mailbox);
+}
+
+/** Of no domain that the certificate knows: more likely the wrong file than another address of the same person. */
+function isStrange(written: string, emails: readonly string[]): boolean {
+  return !emails.some((one) => domainOf(one) === domainOf(written));
+}
+
+function domainOf(address: string): string {
+  return address.slice(address.lastIndexOf("@") + 1);
+}
+
+function strangeName(file: string, { emails }: Candidate): Flaw | undefined {
+  const written = writtenAddress(file);
+  if (written === undefined || emails.length === 0 || !isStrange(written, emails)) return undefined;
+  const message = `the certificate is for ${emails.join(", ")}: nothing is encrypted to ${written} with it`;
+  return { message, remedy: `name the file ${emails[0]}.pem, or ask for the certificate of ${written}` };
 }
 
 /** RFC 8550 §4.4.2 and §4.4.4: what it may not be used for. */
 function misused({ purposes, usage }: Candidate): Flaw | undefined {
   const remedy = "ask for the certificate that mail is encrypted to";
-  if (purposes !== undefined && !purposes.includes(EMAIL_PROTECTION) && !purposes.includes(ANY_PURPOSE)) {
-    return { message: "the certificate is not for mail", remedy };
-  }
+  if (!isMailPurpose(purposes)) return { message: "the certificate is not for mail", remedy };
   const encrypts = usage === undefined || usage.has(KEY_USAGE.keyEncipherment) || usage.has(KEY_USAGE.keyAgreement);
   return encrypts ? undefined : { message: "the certificate signs only and cannot be encrypted to", remedy };
+}
+
+/** RFC 8550 §4.4.4: where a certificate says what it is for, mail is among it. */
+export function isMailPurpose(purposes: Candidate["purposes"]): boolean {
+  return purposes === undefined || purposes.includes(EMAIL_PROTECTION) || purposes.includes(ANY_PURPOSE);
 }
 
 /** One that has ended is no word worth where another is there for all of its names. */
