@@ -13,10 +13,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { diskFiles } from "../../src/config/files.ts";
+import { watchFiles } from "../../src/config/file-watch.ts";
 import { jsonSchemas } from "../../src/config/json-schema.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { selfSigned } from "../../src/config/self-signed.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
+import { selfSignedPerson } from "../peers/mail-authority.ts";
 import { described } from "../unit/config/memory.ts";
 
 const SHIPPED = new URL("../../config/", import.meta.url).pathname;
@@ -123,6 +125,63 @@ describe("files on disk", () => {
   it("a data_dir that cannot be made is told at its line", async () => {
     writeFileSync(join(root, "data"), "a file");
     expect(await problems()).toEqual([expect.stringMatching(/sealpost\.yaml:10:1 .*data/)]);
+  });
+});
+
+describe("what is watched", () => {
+  /** Looks when it is told to; counts the changes it was told of. */
+  function watch() {
+    let next: (() => void) | undefined;
+    let changes = 0;
+    const stop = watchFiles({
+      clock: { after: (_, run) => ((next = run), () => undefined) },
+      files: () => [file],
+      folders: () => [join(root, "keys")],
+      everyMs: 1,
+      onChange: () => void (changes += 1),
+    });
+    const look = async (): Promise<number> => {
+      while (next === undefined) await new Promise(setImmediate);
+      const run = next;
+      next = undefined;
+      run();
+      while (next === undefined) await new Promise(setImmediate);
+      return changes;
+    };
+    return { look, stop };
+  }
+  it("is a file that changes, one that comes into a folder, grows there, or goes; and nothing else", async () => {
+    const { look, stop } = watch();
+    const key = join(root, "keys/anna@example.org.p12");
+    expect(await look()).toBe(0);
+    mkdirSync(join(root, "keys"));
+    expect(await look()).toBe(0);
+    writeFileSync(key, "half");
+    expect(await look()).toBe(1);
+    writeFileSync(key, "half and half");
+    expect(await look()).toBe(2);
+    expect(await look()).toBe(2);
+    writeFileSync(file, "hostname: other.example.org\n");
+    expect(await look()).toBe(3);
+    rmSync(key);
+    expect(await look()).toBe(4);
+    stop();
+  });
+});
+
+describe("keys and certificates that are no text", () => {
+  it("are read octet for octet, and are listed with their folders", async () => {
+    const folder = join(root, "certs/smime/partners");
+    mkdirSync(folder, { recursive: true });
+    const bea = selfSignedPerson({ emails: ["bea@acme.example"] });
+    writeFileSync(join(folder, "bea.cer"), bea.der);
+    const loaded = await loadConfig(file, deps);
+    expect(loaded).toMatchObject({ ok: true, warnings: [] });
+    if (!loaded.ok) return;
+    const { smime, files, folders } = loaded.settings;
+    expect(smime.recipients).toMatchObject([{ certificate: bea.pem, addresses: ["bea@acme.example"] }]);
+    expect(files).toContain(join(folder, "bea.cer"));
+    expect(folders).toEqual([folder, join(root, "data/smime/harvested")]);
   });
 });
 
