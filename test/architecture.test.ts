@@ -52,6 +52,7 @@ const OWNERS: Readonly<Record<string, readonly string[]>> = {
   nodemailer: ["connect"],
   "dns-packet": ["connect"],
   ldapts: ["connect"],
+  mailauth: ["transform"],
   zod: ["config"],
   yaml: ["config"],
   commander: ["cli", "main.ts"],

@@ -76,7 +76,11 @@ export async function signHeader(
   const names = signedNames(fields);
   const made = await Promise.all(keys.map((key) => signatureOf(key, { fields, names, bodyHash }, times)));
   const signed = Buffer.concat([...made, header]);
-  await mustHold(parseHeader(signed), bodyHash, keys);
+  const read = parseHeader(signed);
+  // A header whose first line is a continuation would go on where our last signature ends.
+  if (made.some((raw, index) => read[index]?.raw.equals(raw) !== true))
+    throw new DkimSigningError("The header begins in the middle of a field, so it cannot be signed");
+  await mustHold(read, bodyHash, keys);
   return signed;
 }
 
