@@ -7,7 +7,7 @@ import { type Field, fieldOf, parseHeader } from "../header-block.ts";
 import { arcFields, type ArcChain } from "./arc-chain.ts";
 import { type DkimKey, isSignatureOf, signOctets } from "./key.ts";
 import { DkimSigningError, signedNames } from "./sign.ts";
-import { relaxedField, signedOctets, withoutSignature } from "./signed-header.ts";
+import { relaxedFields, signedOctets, withSignature } from "./signed-header.ts";
 import { tagField } from "./tag-list.ts";
 
 export interface ArcSealing {
@@ -55,8 +55,7 @@ export async function sealHeader(header: Buffer, bodyHash: Buffer, sealing: ArcS
   const seal = await signed(
     key,
     (b) => tagField("ARC-Seal", [...common, ["t", at], ["cv", chain.status], ...where, ["b", b]]),
-    (field) =>
-      Buffer.from(sealed.map((one) => `${relaxedField(one)}\r\n`).join("") + withoutSignature(field), "latin1"),
+    (field) => withSignature(relaxedFields(sealed), field),
   );
   const whole = Buffer.concat([seal, message, results, header]);
   // A header whose first line is a continuation would go on where our last field ends.

@@ -5,7 +5,7 @@
  */
 import { type Field, fieldOf, fieldText, parseHeader } from "../header-block.ts";
 import { type DkimKey, isSignatureOf, signOctets } from "./key.ts";
-import { signedOctets } from "./signed-header.ts";
+import { chosenFields, relaxedFields, withSignature } from "./signed-header.ts";
 import { readTags, tagField, withoutBlanks } from "./tag-list.ts";
 
 /** The message cannot be signed now, and must not leave as if it were. */
@@ -74,7 +74,8 @@ export async function signHeader(
 ): Promise<Buffer> {
   const fields = parseHeader(header);
   const names = signedNames(fields);
-  const made = await Promise.all(keys.map((key) => signatureOf(key, { fields, names, bodyHash }, times)));
+  const relaxed = relaxedFields(chosenFields(fields, names));
+  const made = await Promise.all(keys.map((key) => signatureOf(key, { relaxed, names, bodyHash }, times)));
   const signed = Buffer.concat([...made, header]);
   const read = parseHeader(signed);
   // A header whose first line is a continuation would go on where our last signature ends.
@@ -85,13 +86,14 @@ export async function signHeader(
 }
 
 interface Content {
-  readonly fields: readonly Field[];
+  /** The fields of `names`, as they are signed. */
+  readonly relaxed: string;
   readonly names: readonly string[];
   readonly bodyHash: Buffer;
 }
 
 async function signatureOf(key: DkimKey, content: Content, { now, expiresAt }: SigningTimes): Promise<Buffer> {
-  const { fields, names, bodyHash } = content;
+  const { relaxed, names, bodyHash } = content;
   const field = (signature: string): Buffer =>
     tagField("DKIM-Signature", [
       ["v", "1"],
@@ -105,7 +107,7 @@ async function signatureOf(key: DkimKey, content: Content, { now, expiresAt }: S
       ["bh", bodyHash.toString("base64")],
       ["b", signature],
     ]);
-  const octets = signedOctets(fields, names, fieldOf(field("")));
+  const octets = withSignature(relaxed, fieldOf(field("")));
   return field(await trySigning(key, octets));
 }
 
@@ -119,7 +121,13 @@ async function trySigning(key: DkimKey, octets: Buffer): Promise<string> {
 
 /** Reads the finished header as a recipient does, and asks the public keys. */
 async function mustHold(fields: readonly Field[], bodyHash: Buffer, keys: readonly DkimKey[]): Promise<void> {
-  const answers = await Promise.all(keys.map((key, index) => holds(key, bodyHash, fields, fields[index])));
+  const known = new Map<string, string>();
+  const relaxedOf = (list: string): string => {
+    const relaxed = known.get(list) ?? relaxedFields(chosenFields(fields, list.split(":")));
+    known.set(list, relaxed); // it is the same for all keys, and may be long
+    return relaxed;
+  };
+  const answers = await Promise.all(keys.map((key, at) => holds(key, bodyHash, relaxedOf, fields[at])));
   const wrong = keys[answers.indexOf(false)];
   if (wrong === undefined) return;
   throw new DkimSigningError(`The DKIM signature of ${nameOf(wrong)} does not hold, so the message must not leave`);
@@ -128,15 +136,14 @@ async function mustHold(fields: readonly Field[], bodyHash: Buffer, keys: readon
 async function holds(
   key: DkimKey,
   bodyHash: Buffer,
-  fields: readonly Field[],
+  relaxedOf: (list: string) => string,
   signature: Field | undefined,
 ): Promise<boolean> {
   if (signature === undefined) return false;
   const tags = readTags(fieldText(signature));
   const value = (name: string): string => withoutBlanks(tags?.get(name) ?? "");
   if (value("bh") !== bodyHash.toString("base64") || value("s") !== key.selector) return false;
-  const octets = signedOctets(fields, value("h").split(":"), signature);
-  return isSignatureOf(key, octets, value("b")).catch(() => false);
+  return isSignatureOf(key, withSignature(relaxedOf(value("h")), signature), value("b")).catch(() => false);
 }
 
 /** `h=` of a signature of ours. */

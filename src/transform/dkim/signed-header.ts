@@ -37,8 +37,16 @@ export function chosenFields(fields: readonly Field[], names: readonly string[])
 
 /** The octets that are signed. */
 export function signedOctets(fields: readonly Field[], names: readonly string[], signature: Field): Buffer {
-  const lines = chosenFields(fields, names).map((field) => `${relaxedField(field)}\r\n`);
-  return Buffer.from(lines.join("") + withoutSignature(signature), "latin1");
+  return withSignature(relaxedFields(chosenFields(fields, names)), signature);
+}
+
+export function relaxedFields(fields: readonly Field[]): string {
+  return fields.map((field) => `${relaxedField(field)}\r\n`).join("");
+}
+
+/** Of relaxed fields and the signature over them. */
+export function withSignature(relaxed: string, signature: Field): Buffer {
+  return Buffer.from(relaxed + withoutSignature(signature), "latin1");
 }
 
 function squeezed(text: string): string {
