@@ -4,14 +4,24 @@
  * tells; nothing waits for it, and a look-up that fails changes nothing.
  */
 import type { DkimKeySettings } from "./mail/treatment.ts";
-import { parseDomainName } from "./mail/domain-name.ts";
+import { type DomainName, parseDomainName } from "./mail/domain-name.ts";
 import type { TxtLookup } from "./connect/mta-sts-record.ts";
-import type { DomainName } from "./mail/domain-name.ts";
 import type { Emit } from "./report/events.ts";
 import type { Clock } from "./runtime/clock.ts";
 import { compareRecord, dkimRecord, type RecordProblem } from "./transform/dkim/record.ts";
+import type { LookUpTxt } from "./transform/dkim/verify.ts";
 
 export type LookupTxt = (name: DomainName) => Promise<TxtLookup>;
+
+/** For those who verify signatures: rejects when DNS did not answer. A name that is none has no records. */
+export function txtRecords(lookupTxt: LookupTxt): LookUpTxt {
+  return async (name) => {
+    const domain = parseDomainName(name);
+    const found: TxtLookup = domain === undefined ? { kind: "none" } : await lookupTxt(domain);
+    if (found.kind === "failed") throw new Error(found.detail);
+    return found.kind === "found" ? found.records : [];
+  };
+}
 
 export interface LookedAt {
   readonly key: DkimKeySettings;
@@ -20,7 +30,7 @@ export interface LookedAt {
   readonly verdict: "ok" | RecordProblem;
 }
 
-/** One after the other, those that have not ended. Never rejects if `lookupTxt` does not. */
+/** For `doctor` as well: one after the other, those that have not ended. Never rejects if `lookupTxt` does not. */
 export async function lookAtRecords(
   keys: readonly DkimKeySettings[],
   lookupTxt: LookupTxt,

@@ -1,12 +1,13 @@
 /**
  * What the DKIM signatures and the ARC chain of a message are worth. The checking is mailauth's, by the strict reading
- * of the RFCs; the message streams through it once. The only file that knows mailauth, and that catches what it throws.
+ * of the RFCs; the message streams through it once. The only file that asks it, and that catches what it throws.
  */
 import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import { arc } from "mailauth/lib/arc/index.js";
-import { dkimVerify } from "mailauth/lib/dkim/verify.js";
-import type { ARCData, DKIMResult, DNSResolver } from "mailauth";
+import type { DKIMResult, DNSResolver } from "mailauth";
 import { type Field, parseHeader } from "../header-block.ts";
+import { StrictVerifier } from "./strict-verifier.ts";
 
 export interface StreamedMessage {
   readonly header: Buffer;
@@ -49,13 +50,13 @@ export async function verifyMessage(
   if (!isReadable(message.header)) return undefined;
   const fields = signatureFields(message.header);
   const source = new Source(message);
-  const input = Readable.from(source.chunks(), { highWaterMark: 1 });
   const resolver = resolverOf(txt);
   try {
-    const found = await dkimVerify(input, { strict: true, curTime: new Date(now), resolver });
-    const results = found.results.filter(({ status }) => status.result !== "none");
+    const verifier = new StrictVerifier({ resolver, now });
+    await pipeline(Readable.from(source.chunks(), { highWaterMark: 1 }), verifier);
+    const results = verifier.results.filter(({ status }) => status.result !== "none");
     if (results.length !== fields.length) return undefined;
-    const { status } = await arc(found.arc as ARCData, { strict: true, resolver });
+    const { status } = await arc(verifier.arc, { strict: true, resolver });
     return {
       signatures: fields.map((field, index) => ({ field, result: results[index]?.status.result ?? "temperror" })),
       chain: status.result === "none" || status.result === "pass" ? status.result : "fail",
@@ -63,8 +64,6 @@ export async function verifyMessage(
   } catch {
     if (source.failure !== undefined) throw source.failure;
     return undefined;
-  } finally {
-    input.destroy();
   }
 }
 

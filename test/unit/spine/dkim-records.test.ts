@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { TxtLookup } from "../../../src/connect/mta-sts-record.ts";
-import { createDkimRecords } from "../../../src/dkim-records.ts";
+import { createDkimRecords, txtRecords } from "../../../src/dkim-records.ts";
 import type { DkimKeySettings } from "../../../src/mail/treatment.ts";
 import type { Events } from "../../../src/report/events.ts";
 import { dkimRecord } from "../../../src/transform/dkim/record.ts";
@@ -142,5 +142,23 @@ describe("the records of DKIM keys", () => {
     await looking;
     expect(alarms).toEqual([]);
     expect(pending()).toBeUndefined();
+  });
+});
+
+describe("the TXT records for whoever verifies", () => {
+  it.each([
+    ["those found", { kind: "found", records: ["a", "b"] }, ["a", "b"]],
+    ["none", { kind: "none" }, []],
+  ] as const)("are %s", async (_, answer, records) => {
+    expect(await txtRecords(async () => answer)("x._domainkey.example.org")).toEqual(records);
+  });
+
+  it("are none at a name that is none, which is not asked for", async () => {
+    expect(await txtRecords(() => expect.unreachable())("no such..name")).toEqual([]);
+  });
+
+  it("are unknown, never none, when DNS does not answer", async () => {
+    const txt = txtRecords(async () => ({ kind: "failed", detail: "no answer" }));
+    await expect(txt("x._domainkey.example.org")).rejects.toThrow("no answer");
   });
 });

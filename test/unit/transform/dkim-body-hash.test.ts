@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { createBodyHash } from "../../../src/transform/dkim/body-hash.ts";
+import { type BodyHashWay, createBodyHash } from "../../../src/transform/dkim/body-hash.ts";
 
-function hashOf(body: Buffer, size = Math.max(1, body.length)): string {
-  const hash = createBodyHash();
+function hashOf(body: Buffer, size = Math.max(1, body.length), way?: BodyHashWay): string {
+  const hash = createBodyHash(way);
   const memory = Buffer.alloc(size);
   for (let at = 0; at < body.length; at += size) {
     hash.update(memory.subarray(0, body.copy(memory, 0, at, at + size)));
@@ -22,6 +22,15 @@ function reference(body: Buffer): string {
   while (reduced.at(-1) === "") reduced.pop();
   return plain(reduced.map((line) => `${line}\r\n`).join(""));
 }
+
+const piece = fc.oneof(
+  fc.constantFrom("\r\n", " ", "\t", "  ", "\r", "\n", "x", "\r\n\r\n\r\n", " \r\n", "word and word"),
+  fc.nat({ max: 300 }).map((n) => "\r\n".repeat(n)),
+  fc.nat({ max: 5000 }).map((n) => " ".repeat(n)),
+  fc.nat({ max: 9000 }).map((n) => "QUJD".repeat(n)),
+  fc.string({ unit: "binary-ascii" }),
+);
+const bodies = fc.array(piece, { maxLength: 30 }).map((pieces) => Buffer.from(pieces.join(""), "latin1"));
 
 const SIZES = [1, 2, 3, 7, 64 * 1024];
 
@@ -57,19 +66,36 @@ describe("the body hash (RFC 6376 §3.4.4)", () => {
   });
 
   it("is the same however the body is cut, and the same as of the whole", () => {
-    const piece = fc.oneof(
-      fc.constantFrom("\r\n", " ", "\t", "  ", "\r", "\n", "x", "\r\n\r\n\r\n", " \r\n", "word and word"),
-      fc.nat({ max: 300 }).map((n) => "\r\n".repeat(n)),
-      fc.nat({ max: 5000 }).map((n) => " ".repeat(n)),
-      fc.nat({ max: 9000 }).map((n) => "QUJD".repeat(n)),
-      fc.string({ unit: "binary-ascii" }),
-    );
-    const bodies = fc.array(piece, { maxLength: 30 }).map((pieces) => Buffer.from(pieces.join(""), "latin1"));
     fc.assert(
       fc.property(bodies, fc.integer({ min: 1, max: 10_000 }), (body, size) => {
         expect(hashOf(body, size)).toBe(reference(body));
       }),
       { numRuns: 300 },
+    );
+  });
+
+  it.each([
+    ["an empty body (§3.4.3)", "", "\r\n"],
+    ["the example (§3.4.5)", " C \r\nD \t E\r\n\r\n\r\n", " C \r\nD \t E\r\n"],
+    ["nothing but line ends", "\r\n\r\n", "\r\n"],
+    ["no final line end", "x", "x\r\n"],
+    ["blanks at the end", "x\r\n \r\n", "x\r\n \r\n"],
+    ["a CR at the very end", "x\r\n\r", "x\r\n\r\r\n"],
+    ["octets that are no line end alone", "a\r\r\n\n\rb", "a\r\r\n\n\rb\r\n"],
+  ])("of %s in the simple form is that of this form, in chunks of any size", (_, body, form) => {
+    const way = { form: "simple", algorithm: "sha256" } as const;
+    const octets = Buffer.from(body, "latin1");
+    expect(SIZES.map((size) => hashOf(octets, size, way))).toEqual(SIZES.map(() => plain(form)));
+  });
+
+  it("of the simple form is the same however the body is cut, and the same as of the whole; l= counts octets of it", () => {
+    const sizes = fc.integer({ min: 1, max: 10_000 });
+    fc.assert(
+      fc.property(bodies, sizes, fc.option(fc.nat({ max: 20_000 })), (body, size, limit) => {
+        const form = `${body.toString("latin1").replace(/(\r\n)*$/, "")}\r\n`;
+        const way = { form: "simple", algorithm: "sha256", ...(limit !== null && { limit }) } as const;
+        expect(hashOf(body, size, way)).toBe(plain(form.slice(0, limit ?? undefined)));
+      }),
     );
   });
 
