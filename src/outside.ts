@@ -9,6 +9,7 @@ import { findAddresses } from "./connect/addresses.ts";
 import { probeResolvers } from "./connect/dns-probe.ts";
 import type { Lookup } from "./connect/resolver.ts";
 import { reverseName } from "./connect/reverse-name.ts";
+import { lookAtRecords } from "./dkim-records.ts";
 import { createEngine, type Engine } from "./engine.ts";
 import { readCertificate } from "./mail/certificate.ts";
 import type { DomainName } from "./mail/domain-name.ts";
@@ -51,6 +52,7 @@ export function createOutside(settings: Settings, { clock, random }: { clock: Cl
     names: async (address) => answerOf(await resolver.lookup(reverseName(address), "PTR"), (name) => name),
     exchangers: async (domain) => answerOf(await resolver.lookup(domain, "MX"), ({ exchange }) => exchange),
     ownTlsa: (host, port, pem) => ownTlsa(engine, { host, port, pem, now: clock.now() }),
+    dkimRecords: (keys) => lookAtRecords(keys, (name) => resolver.lookup(name, "TXT"), clock.now()),
     close: async () => {
       stopping.abort();
       await engine.close();

@@ -1,20 +1,19 @@
 /**
- * `doctor` on what signs and encrypts our mail: S/MIME certificates of ours and of partners, DKIM keys against what DNS
- * publishes. Reads no file; asks the resolver only.
+ * `doctor` on what signs and encrypts our mail by S/MIME: certificates of ours and of partners. Reads no file and asks
+ * nobody.
  */
 import type { X509Certificate } from "node:crypto";
 import type { Settings } from "../config/settings.ts";
 import type { OwnDomain } from "../decide/policy.ts";
-import type { SmimeSettings } from "../mail/smime-settings.ts";
 import type { SmimeRecipientSettings } from "../mail/treatment.ts";
 import { chainOf, checkDates, isComplete, isSelfSigned, nameOf, noticeStep } from "./doctor-certificates.ts";
 import { bad, type Finding, good, warn } from "./finding.ts";
 import { count } from "./text.ts";
 
-export function checkSmime(settings: Settings & { readonly smime?: SmimeSettings }, now: number): Finding[] {
+export function checkSmime(settings: Settings, now: number): Finding[] {
   return [
     ...checkSigners(settings.policy.ownDomains, now),
-    ...checkRecipients([...(settings.smime?.recipients ?? []), ...(settings.smime?.harvested ?? [])], now),
+    ...checkRecipients([...settings.smime.recipients, ...settings.smime.harvested], now),
   ];
 }
 

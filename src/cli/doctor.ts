@@ -13,6 +13,7 @@ import {
   checkSourceAddresses,
 } from "./doctor-machine.ts";
 import { checkName, checkNextHops, checkOwnTlsa, checkResolvers } from "./doctor-network.ts";
+import { checkDkim } from "./doctor-dkim.ts";
 import { checkSmime } from "./doctor-signing.ts";
 import type { Finding } from "./finding.ts";
 import { loadSettings } from "./settings.ts";
@@ -23,11 +24,12 @@ export async function doctor(deps: CliDeps, common: Common): Promise<ExitCode> {
   if (typeof settings === "number") return settings;
   const outside = deps.openOutside(settings);
   try {
-    const [resolvers, name, clock, tlsa, disk, modes, queue, hops] = await Promise.all([
+    const [resolvers, name, clock, tlsa, dkim, disk, modes, queue, hops] = await Promise.all([
       checkResolvers(outside, settings),
       checkName(outside, settings),
       checkClock(deps, settings),
       checkOwnTlsa(outside, settings),
+      checkDkim(outside, settings, deps.clock.now()),
       checkDisk(settings),
       checkModes(settings),
       checkQueue(deps, settings),
@@ -35,7 +37,7 @@ export async function doctor(deps: CliDeps, common: Common): Promise<ExitCode> {
     ]);
     const now = deps.clock.now();
     const certificates = [...checkOwnCertificates(settings, now), ...checkSmime(settings, now)];
-    const onNetwork = [...resolvers, ...name, ...checkSourceAddresses(settings), ...tlsa, ...hops];
+    const onNetwork = [...resolvers, ...name, ...checkSourceAddresses(settings), ...tlsa, ...dkim, ...hops];
     const onMachine = [...clock, ...checkAuthorities(), ...certificates, ...disk, ...modes, ...queue];
     const findings = [...onNetwork, ...onMachine];
     if (common.json) for (const finding of findings) printJson(deps, finding);

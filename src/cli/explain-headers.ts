@@ -5,6 +5,7 @@
 import { open } from "node:fs/promises";
 import { BlockList, isIPv6 } from "node:net";
 import { resolve } from "node:path";
+import type { Settings } from "../config/settings.ts";
 import { decisions } from "../decide/decide.ts";
 import { fieldMailboxes } from "../mail/from-field.ts";
 import { countHops } from "../mail/hop-count.ts";
@@ -17,7 +18,7 @@ import { receivedField } from "../transform/received.ts";
 import { senderOf } from "../transform/sender.ts";
 import { editHeader, type HeaderEdit } from "../transform/strip-topology.ts";
 import { type CliDeps, type Common, EXIT, type ExitCode, printJson, refuse } from "./deps.ts";
-import { type MessageTreatment, messageTreatment, type WithSmime } from "./message-treatment.ts";
+import { type MessageTreatment, messageTreatment } from "./message-treatment.ts";
 import { loadSettings } from "./settings.ts";
 import { count, fitted, painter, printable } from "./text.ts";
 
@@ -42,7 +43,7 @@ export async function explainHeaders(
     return refuse(deps, EXIT.usage, [`--sender ${JSON.stringify(written)} is no address. Write one, or <>.`]);
   const header = await headerOf(resolve(deps.cwd, file));
   if (typeof header === "string") return refuse(deps, EXIT.usage, [`${file} ${header}.`]);
-  const settings: WithSmime | ExitCode = await loadSettings(deps, common);
+  const settings = await loadSettings(deps, common);
   if (typeof settings === "number") return settings;
   const now = deps.clock.now();
   const { treatment } = decisions(settings.policy)(recipient, now);
@@ -108,7 +109,7 @@ async function beginningOf(path: string): Promise<Buffer | undefined> {
   }
 }
 
-function clientAddresses({ accept }: WithSmime): OwnSide["isClientAddress"] {
+function clientAddresses({ accept }: Settings): OwnSide["isClientAddress"] {
   const clients = new BlockList();
   for (const { network } of accept.listeners.flatMap((listener) => listener.clients))
     clients.addSubnet(network.address, network.prefix, isIPv6(network.address) ? "ipv6" : "ipv4");

@@ -7,11 +7,14 @@ import type { Settings } from "../config/settings.ts";
 import type { OwnDomain } from "../decide/policy.ts";
 import { ancestry } from "../mail/domain-name.ts";
 import { isAddressLiteral, type Mailbox, mailboxKey } from "../mail/mailbox.ts";
-import type { SmimeSettings } from "../mail/smime-settings.ts";
-import type { DkimKeySettings, SmimeRecipientSettings, SmimeSignerSettings, Treatment } from "../mail/treatment.ts";
+import type { DkimKeySettings, SmimeSignerSettings, Treatment } from "../mail/treatment.ts";
+import { maySign } from "../transform/dkim/may-sign.ts";
 import type { Sender } from "../transform/sender.ts";
 import { type Found, planContents } from "../transform/plan.ts";
+import type { Candidate } from "../transform/smime/candidate.ts";
+import { rankCertificates } from "../transform/smime/choose-certificate.ts";
 import { recognise } from "../transform/smime/recognise.ts";
+import { offersOf } from "./smime-certificates.ts";
 
 export interface AskedMessage {
   /** Ends with the empty line. */
@@ -21,8 +24,6 @@ export interface AskedMessage {
   readonly treatment: Treatment;
   readonly now: number;
 }
-
-export type WithSmime = Settings & { readonly smime?: SmimeSettings };
 
 /** `text` is a clause for people. */
 export interface Applied {
@@ -38,11 +39,13 @@ export interface MessageTreatment {
   readonly dkim: Applied;
 }
 
-export function messageTreatment(settings: WithSmime, message: AskedMessage): MessageTreatment {
+export function messageTreatment(settings: Settings, message: AskedMessage): MessageTreatment {
   const { header, sender, recipient, treatment, now } = message;
   const own = sender.author === undefined ? undefined : ownDomainOf(settings, sender.author);
   const signer = sender.author === undefined ? undefined : signerFor(own?.smime ?? [], sender.author, now);
-  const keys = (own?.dkim ?? []).filter((key) => isInForce(key, now));
+  const allKeys = new Map(settings.policy.ownDomains.map(({ domain, dkim }) => [domain, dkim]));
+  const may = maySign(sender, allKeys, now);
+  const keys = "keys" in may ? may.keys : [];
   const already = recognise(header).kind;
   const found = certificatesFor(settings, recipient, now);
   const plans = planContents({
@@ -84,27 +87,19 @@ function signerFor(
   );
 }
 
-function isInForce({ notBefore = 0, endsAt = Number.POSITIVE_INFINITY }: DkimKeySettings, now: number): boolean {
-  return notBefore <= now && now < endsAt;
-}
-
 function isValid(pem: string, now: number): boolean {
   const { validFromDate, validToDate } = new X509Certificate(pem);
   return validFromDate.getTime() <= now && now < validToDate.getTime();
 }
 
-function certificatesFor({ smime }: WithSmime, recipient: Mailbox, now: number): Found<SmimeRecipientSettings> {
-  const all = [...(smime?.recipients ?? []), ...(smime?.harvested ?? [])];
-  const key = mailboxKey(recipient);
-  const personal = all.filter(({ addresses }) => addresses.includes(key));
-  const ofDomain = all.filter(({ domains }) => domains.includes(key.slice(key.lastIndexOf("@") + 1)));
-  const certificates = (personal.length > 0 ? personal : ofDomain).filter(({ certificate }) =>
-    isValid(certificate, now),
-  );
+/** By the choice that is made for mail; that a trusted CA issued what was harvested, and revocation, are left out. */
+function certificatesFor({ smime }: Settings, recipient: Mailbox, now: number): Found<Candidate> {
+  const { address, domain, rejected } = rankCertificates(offersOf(smime), recipient, now);
+  const certificates = (address.length > 0 ? address : domain).flatMap(([first]) => first?.certificate ?? []);
   if (certificates.length > 0) return { kind: "found", certificates };
-  if (personal.length + ofDomain.length > 0) return { kind: "none", why: "its certificate is not in its dates" };
-  const also = smime?.ldap ? " (LDAP was not asked)" : "";
-  return { kind: "none", why: `no certificate is known${also}` };
+  const [bad] = rejected;
+  if (bad !== undefined) return { kind: "none", why: `the certificate from ${bad.source} ${bad.why}` };
+  return { kind: "none", why: `no certificate is known${smime.ldap === null ? "" : " (LDAP was not asked)"}` };
 }
 
 type Already = "plain" | "signed" | "encrypted";
@@ -122,7 +117,7 @@ function signApplied(
 
 function encryptApplied(
   { smime }: Treatment,
-  { already, found, encrypts }: { already: Already; found: Found<SmimeRecipientSettings>; encrypts: boolean },
+  { already, found, encrypts }: { already: Already; found: Found<Candidate>; encrypts: boolean },
 ): Applied {
   if (encrypts) return { applies: true, text: "encrypted to the recipient's certificate" };
   if (smime.encrypt === "never") return { applies: false, text: "not encrypted: the policy says never" };

@@ -5,7 +5,9 @@
  */
 import type { OutboundPolicy } from "../decide/policy.ts";
 import type { DomainName } from "../mail/domain-name.ts";
+import type { DkimKeySettings } from "../mail/treatment.ts";
 import type { ProbeReport, ProbeRequest, Published } from "../report/probe-report.ts";
+import type { RecordProblem } from "../transform/dkim/record.ts";
 
 export interface Outside {
   /** What each configured resolver says to `. SOA`. */
@@ -17,12 +19,21 @@ export interface Outside {
   readonly exchangers: (domain: DomainName) => Promise<Answer>;
   /** What DNS publishes for a host of ours, against the certificate (PEM with chain) that it shows. */
   readonly ownTlsa: (host: DomainName, port: number, pem: string) => Promise<OwnTlsaState>;
+  /** What DNS publishes for each key that has not ended. */
+  readonly dkimRecords: (keys: readonly DkimKeySettings[]) => Promise<readonly DkimRecordState[]>;
   readonly probe: (request: ProbeRequest) => Promise<ProbeReport>;
   /** The same for mail of one policy, whatever destination it is for. */
   readonly probeHops: (domain: string, outbound: OutboundPolicy) => Promise<ProbeReport>;
   /** What the destination of mail for a domain publishes, without connecting to its hosts. */
   readonly published: (domain: string, outbound: OutboundPolicy) => Promise<Published>;
   readonly close: () => Promise<void>;
+}
+
+export interface DkimRecordState {
+  readonly key: DkimKeySettings;
+  /** `SELECTOR._domainkey.DOMAIN` */
+  readonly name: string;
+  readonly verdict: "ok" | RecordProblem;
 }
 
 export interface ResolverState {

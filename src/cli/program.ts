@@ -11,6 +11,7 @@ import { explain, type ExplainOptions } from "./explain.ts";
 import { probe, type ProbeOptions } from "./probe.ts";
 import { type Chosen, type Filters, queueList, queueRemove, queueRetry, queueShow } from "./queue.ts";
 import { reload } from "./reload.ts";
+import { addSigning, type Running } from "./signing-commands.ts";
 import { start } from "./start.ts";
 import { tlsProfiles } from "./tls-profiles.ts";
 import { tlsa, type TlsaOptions } from "./tlsa.ts";
@@ -60,13 +61,12 @@ export function createProgram(deps: CliDeps): { readonly program: Command; reado
   addQuestions(program, deps, running);
   addQueue(program, deps, running);
   addOthers(program, deps, running);
+  addSigning(program, deps, running);
   addLater(program, deps, (later) => {
     code = later;
   });
   return { program, code: () => code };
 }
-
-type Running = <Args extends unknown[]>(run: Run<Args>) => (...given: [...Args, unknown, Command]) => Promise<void>;
 
 function addGateway(program: Command, deps: CliDeps, running: Running): void {
   program
@@ -197,7 +197,7 @@ function addOthers(program: Command, deps: CliDeps, running: Running): void {
     .action(running<[string]>((common, name) => usersAdd(deps, common, { ...add.opts<object>(), name })));
 }
 
-const LATER = ["trace", "erase", "promote", "report", "import", "dkim", "smime", "key"];
+const LATER = ["trace", "erase", "promote", "report", "import", "key"];
 const LATER_IN_QUEUE = ["hold", "release", "bounce", "reroute", "migrate"];
 
 /** Known names that nothing stands behind yet, so that nobody takes them for a misspelling. */

@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import type { WithSmime } from "../../src/cli/message-treatment.ts";
+import type { Settings } from "../../src/config/settings.ts";
 import type { OwnDomain } from "../../src/decide/policy.ts";
 import type { SmimeSettings } from "../../src/mail/smime-settings.ts";
 import type { Treatment } from "../../src/mail/treatment.ts";
@@ -50,7 +50,7 @@ const KEY = { domain: "example.org", selector: "s1", algorithm: "rsa-sha256", ke
 const SIGNER = { certificate: anna.pem, chain: [], key: anna.keyPem, address: "anna@example.org" };
 const GATEWAY = { certificate: anna.pem, chain: [], key: anna.keyPem };
 
-function config({ treatment = {}, own = {}, recipients = [], ldap = false }: Site): WithSmime {
+function config({ treatment = {}, own = {}, recipients = [], ldap = false }: Site): Settings {
   const ldapSettings = { url: "ldaps://ldap.example.org" } as NonNullable<SmimeSettings["ldap"]>;
   const smime: SmimeSettings = {
     trust: "system",
@@ -235,7 +235,7 @@ describe("S/MIME and DKIM", () => {
       "with a certificate that has ended",
       { treatment: smime("never", "if-known"), recipients: [ended] },
       "encrypt",
-      /not in its dates/,
+      /ended on/,
     ],
     ["without a DKIM key", { treatment: { dkim: "sign" } }, "dkim", /no DKIM key in force/],
   ])("does not apply %s, and says so", async (_, site, what, text, message) => {
@@ -246,7 +246,7 @@ describe("S/MIME and DKIM", () => {
 
   it.each<[string, Site, RegExp]>([
     ["a signature", { treatment: smime("always", "never") }, /^550 5\.7\.5 .*signature is demanded/],
-    ["encryption", { treatment: smime("never", "always"), recipients: [ended] }, /^550 5\.7\.5 .*not in its dates/],
+    ["encryption", { treatment: smime("never", "always"), recipients: [ended] }, /^550 5\.7\.5 .*ended on/],
     ["DKIM", { treatment: { dkim: "require" } }, /^550 5\.7\.1 .*DKIM/],
   ])("ends with 1 and the reply where %s is demanded and impossible", async (_, site, reply) => {
     expect(await json(site)).toMatchObject({ code: 1, refused: expect.stringMatching(reply) as string });
