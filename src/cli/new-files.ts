@@ -23,22 +23,32 @@ export type Made =
 export async function makeFiles(files: readonly NewFile[]): Promise<Made> {
   const made: string[] = [];
   for (const file of files) {
-    try {
-      await mkdir(dirname(file.path), { recursive: true, mode: 0o700 });
-      const handle = await open(file.path, "wx", file.secret ? 0o600 : 0o644);
-      made.push(file.path);
-      try {
-        await handle.writeFile(file.content);
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-    } catch (error) {
-      await Promise.all(made.map((path) => rm(path, { force: true })));
-      const { code = "unknown error" } = error as NodeJS.ErrnoException;
-      if (code === "EEXIST") return { ok: false, why: "exists", path: file.path };
-      return { ok: false, why: "failed", path: file.path, code };
-    }
+    const problem = await makeFile(file, made);
+    if (problem === undefined) continue;
+    await Promise.all(made.map((path) => rm(path, { force: true })));
+    return problem;
   }
   return { ok: true };
+}
+
+async function makeFile({ path, content, secret }: NewFile, made: string[]): Promise<Made | undefined> {
+  let step: "folder" | "file" = "folder";
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    step = "file";
+    const handle = await open(path, "wx", secret ? 0o600 : 0o644);
+    made.push(path);
+    try {
+      await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    return undefined;
+  } catch (error) {
+    const { code = "unknown error" } = error as NodeJS.ErrnoException;
+    // A folder's place may be taken by a file, which is no matter of overwriting.
+    if (code === "EEXIST" && step === "file") return { ok: false, why: "exists", path };
+    return { ok: false, why: "failed", path, code };
+  }
 }
