@@ -67,10 +67,11 @@ const EXTENSION = {
   access: hex("1.3.6.1.5.5.7.1.1"),
 } as const;
 const OCSP = hex("1.3.6.1.5.5.7.48.1");
+const UTF8_MAILBOX = hex("1.3.6.1.5.5.7.8.9");
 const EMAIL_ADDRESS = hex("1.2.840.113549.1.9.1");
 
 /** Value by identifier; of one that stands there twice `partsOf` says that it is not understood. */
-function extensionsOf(der: Buffer): ReadonlyMap<string, Buffer> {
+export function extensionsOf(der: Buffer): ReadonlyMap<string, Buffer> {
   const field = fieldsOf(der).find(({ tag }) => tag === 0xa3);
   return new Map(
     (inside(field?.content) ?? []).flatMap(({ content }): [string, Buffer][] => {
@@ -82,13 +83,16 @@ function extensionsOf(der: Buffer): ReadonlyMap<string, Buffer> {
 }
 
 /** What is signed, but for the version. */
-function fieldsOf(der: Buffer): readonly Element[] {
+export function fieldsOf(der: Buffer): readonly Element[] {
   return (inside(inside(der)?.[0]?.whole) ?? []).filter(({ tag }) => tag !== 0xa0);
 }
 
 function emailsOf(der: Buffer, extensions: ReadonlyMap<string, Buffer>): readonly string[] {
   const names = inside(extensions.get(EXTENSION.names)) ?? [];
-  const inNames = names.filter(({ tag }) => tag === 0x81).map(({ content }) => content);
+  const inNames = names.flatMap((name) => {
+    const octets = name.tag === 0x81 ? name.content : utf8Mailbox(name);
+    return octets === undefined ? [] : [octets];
+  });
   const subject = inside(fieldsOf(der)[4]?.whole) ?? []; // after serial, signature, issuer and validity
   const inSubject = subject.flatMap(({ content }) =>
     (elementsOf(content) ?? []).flatMap(({ whole }) => {
@@ -98,6 +102,14 @@ function emailsOf(der: Buffer, extensions: ReadonlyMap<string, Buffer>): readonl
   );
   const mailboxes = [...inNames, ...inSubject].map((octets) => parseMailbox(octets.toString("utf8")));
   return [...new Set(mailboxes.flatMap((mailbox) => (mailbox === undefined ? [] : [mailboxKey(mailbox)])))];
+}
+
+/** `otherName [0] { SmtpUTF8Mailbox, [0] UTF8String }` (RFC 9598 §3). */
+function utf8Mailbox({ tag, content }: Element): Buffer | undefined {
+  const [id, value] = tag === 0xa0 ? (elementsOf(content) ?? []) : [];
+  const text =
+    id?.content.toString("hex") === UTF8_MAILBOX && value !== undefined ? elementAt(value.content, 0) : undefined;
+  return text?.tag === 0x0c ? text.content : undefined;
 }
 
 function usageOf(value: Buffer | undefined): ReadonlySet<number> | undefined {
