@@ -7,6 +7,7 @@ import type { Finding } from "../../src/cli/finding.ts";
 import type { Gateway } from "../../src/gateway.ts";
 import { createAuthority, type Subject } from "../peers/certificates.ts";
 import { type DnsPeer, startDnsServer } from "../peers/dns-server.ts";
+import { createMailAuthority } from "../peers/mail-authority.ts";
 import { type MxServer, startMx } from "../peers/mx-server.ts";
 import { cliDeps, run } from "./cli-deps.ts";
 
@@ -197,6 +198,54 @@ it("looks at the names by which MX records send mail to us, too", async () => {
   expect(of("tlsa").map(({ text }) => text)).toEqual([
     expect.stringContaining("relay.own.test"),
     expect.stringContaining("mx.own.test"),
+  ]);
+});
+
+it("compares each DKIM key with what DNS publishes [RFC 6376 §3.6]", async () => {
+  const words = "dkim generate own.test --algorithm ed25519 --selector s1 --json".split(" ");
+  const made = await run(folder, [...words, "-c", join(folder, "config", "sealpost.yaml")]);
+  const { yaml, name, value } = JSON.parse(made.out) as { yaml: string; name: string; value: string };
+  const hops = `next_hop: "[127.0.0.1]:${hop.port}", next_hop_tls: encrypt`;
+  const domains = (dates: string) => `[{domain: own.test, ${hops}, dkim: [${yaml.replace("}", `${dates}}`)}]}]`;
+  await configure({ domains: domains("") });
+  const missing = expect.stringContaining("no record at s1._domainkey.own.test") as string;
+  expect((await found()).of("dkim")).toMatchObject([{ state: "bad", text: missing }]);
+  await configure({ domains: domains(", not_before: 2035-01-01") });
+  expect((await found()).of("dkim")).toMatchObject([
+    { state: "warn", text: expect.stringContaining("it signs from 2035-01-01 on") as string },
+    { state: "warn", text: "Mail from own.test goes without a DKIM signature." },
+  ]);
+  await configure({ domains: domains("") });
+  const publish = (text: string) => (dns.zones[name] = { TXT: [text], ttl: 0 });
+  publish(value.replace(/p=.*/, "p="));
+  expect((await found()).of("dkim")).toMatchObject([
+    { state: "bad", remedy: expect.stringContaining(`Publish at ${name}: v=DKIM1; k=ed25519; p=`) as string },
+  ]);
+  publish(`${value}; t=y`);
+  expect((await found()).of("dkim")).toMatchObject([{ state: "warn" }]);
+  publish(value);
+  expect((await found()).of("dkim")).toMatchObject([{ state: "good" }]);
+  dns.faults[name] = "servfail";
+  expect((await found()).of("dkim")).toMatchObject([{ state: "warn" }]);
+});
+
+it("says which of our domains send without a DKIM signature, unless that is wanted", async () => {
+  await configure({ domains: `[{domain: own.test, next_hop: "[127.0.0.1]:${hop.port}"}]` });
+  expect((await found()).of("dkim")).toMatchObject([{ state: "warn", remedy: "sealpost dkim generate own.test" }]);
+  await configure({
+    domains: `[{domain: own.test, next_hop: "[127.0.0.1]:${hop.port}"}]`,
+    outbound: `{next_hop: "[127.0.0.1]:${hop.port}", dkim: none}`,
+  });
+  expect((await found()).of("dkim")).toEqual([]);
+});
+
+it("looks at the dates of partners' S/MIME certificates", async () => {
+  const folderOf = join(folder, "certs", "smime", "partners");
+  await mkdir(folderOf, { recursive: true });
+  const bea = createMailAuthority("Mail CA").issue({ emails: ["bea@acme.test"], notAfter: inDays(20) });
+  await writeFile(join(folderOf, "bea@acme.test.pem"), bea.pem);
+  expect((await found()).of("smime partners")).toMatchObject([
+    { state: "warn", text: expect.stringContaining("of bea@acme.test") as string },
   ]);
 });
 
