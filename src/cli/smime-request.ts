@@ -31,12 +31,13 @@ interface Wish extends RequestWish {
 export async function smimeRequest(deps: CliDeps, common: Common, options: SmimeRequestOptions): Promise<ExitCode> {
   const wish = wishOf(options);
   if (typeof wish === "string") return refuse(deps, EXIT.usage, [wish]);
-  const folder = options.out === undefined ? signersFolder(deps, common, wish.domain) : resolve(deps.cwd, options.out);
+  const home = signersFolder(deps, common, wish.domain);
+  const folder = options.out === undefined ? home : resolve(deps.cwd, options.out);
   const self = options.selfSigned === true;
   const made = self
     ? await selfSignedPerson(wish, { now: deps.clock.now(), serial: deps.random.bytes(16) })
     : await certificationRequest(wish);
-  const install = join(folder, `${wish.stem}.pem`);
+  const install = join(self ? folder : home, `${wish.stem}.pem`);
   const files = self
     ? [{ path: install, content: made.key + made.pem, secret: true }]
     : [

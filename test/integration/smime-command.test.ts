@@ -342,6 +342,13 @@ describe("smime request", () => {
     expect(await readdir(join(folder, "keys"))).toEqual(["anna@example.org.csr", "anna@example.org.key"]);
   });
 
+  it("names the place where the gateway looks, wherever key and request were put", async () => {
+    const ran = await smime("request", "anna@example.org", "--algorithm", "ec", "--out", "usb");
+    expect(await readdir(join(folder, "usb"))).toEqual(["anna@example.org.csr", "anna@example.org.key"]);
+    expect(ran.error).toContain("cat usb/anna@example.org.key CERTIFICATE.pem");
+    expect(ran.error).toContain("> certs/smime/anna@example.org.pem &&");
+  });
+
   it("makes a certificate for tests that signs itself, and can be imported", async () => {
     const ran = await smime("request", "anna@example.org", "--self-signed");
     expect(ran.code).toBe(0);
