@@ -34,7 +34,12 @@ export function buildPolicy(
     const at = keyAt(tree, ["outbound", "tls", "level"]) ?? tree.origin;
     building.problems.add(at, "level none is for next_hop_tls and exceptions only", "write may or encrypt");
   }
-  const ownDomains = buildOwnDomains(building, ownership, value.domains, tree);
+  const ownDomains = buildOwnDomains(
+    building,
+    ownership,
+    { entries: value.domains, complete: !isBroken(broken, "domains") },
+    tree,
+  );
   const context = {
     building,
     ownership,

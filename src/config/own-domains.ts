@@ -10,17 +10,13 @@ import { buildNextHop, checkHops } from "./outbound-policy.ts";
 import type { Ownership } from "./ownership.ts";
 import { isLoopback } from "./scalars.ts";
 import type { OwnDomainEntry } from "./schema/own-domains.ts";
+import { type OwnEntries, readSigners } from "./smime-signers.ts";
 import { buildTlsPolicy } from "./tls-policy.ts";
 
 const INNER: NextHop = { kind: "host", host: "127.0.0.1", port: 2600, implicitTls: false };
 
-export function buildOwnDomains(
-  building: Building,
-  ownership: Ownership,
-  entries: readonly OwnDomainEntry[],
-  tree: Located,
-): OwnDomain[] {
-  return entries.flatMap((entry, index) => {
+export function buildOwnDomains(building: Building, ownership: Ownership, own: OwnEntries, tree: Located): OwnDomain[] {
+  return own.entries.flatMap((entry, index) => {
     const path = ["domains", index];
     const outbound = buildRoute(building, entry, tree, path);
     const names = entry.domain.filter((name, at) =>
@@ -28,13 +24,14 @@ export function buildOwnDomains(
     );
     const language = entry.language === undefined ? {} : { language: entry.language };
     const dkim = readDkimKeys(building, tree, [...path, "dkim"], { keys: entry.dkim ?? [], domains: names });
+    const signers = readSigners(building, tree, path, own);
     return outbound === undefined
       ? []
       : names.map((domain) => ({
           domain,
           outbound,
           dkim: dkim.filter((key) => key.domain === domain),
-          smime: [],
+          smime: signers.filter((one) => one.domain === domain || one.domain === null).map(({ settings }) => settings),
           ...language,
         }));
   });

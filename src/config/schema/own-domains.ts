@@ -70,7 +70,7 @@ export const ownDomain = mapOf({
   recipients: later(recipients, "write recipients: any", (value) => value === "any").optional(),
   language: word("de", "en").optional(),
   dkim: oneOrMany(dkim).optional(),
-  smime: later(smime.nullable(), "remove it", (value) => value === null).optional(),
+  smime: smime.nullable().optional(),
   tls_only_alias: later(
     z.union([z.literal(""), domain]).nullable(),
     "remove it",

@@ -19,7 +19,6 @@ describe("what asks for a feature not there yet is refused", () => {
     ["recipients callout", own("recipients: callout")],
     ["recipients file", own("recipients: {file: list}")],
     ["recipients ldap", own('recipients: {ldap: {url: "ldaps://x", base: "dc=x"}}')],
-    ["smime of a domain", own("smime: {directory: d}")],
     ["tls_only_alias", own("tls_only_alias: secure.example.org")],
     ["content filter of a domain", own('content_filter: {url: "http://127.0.0.1:11334"}')],
     ["postgres", gateway('queue: {store: {url: "postgres://db/queue"}}\n')],
