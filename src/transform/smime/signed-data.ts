@@ -63,7 +63,8 @@ export function signingHash(key: KeyObject): { readonly hash: HashName } | { rea
 export function toSigner({ certificate: pem, chain, key }: SmimeSignerSettings): Signer {
   const certificate = readSmimeCertificate(Buffer.from(pem));
   if (certificate === undefined) throw new SmimeSignerError("The certificate cannot be read");
-  const privateKey = createPrivateKey(key);
+  const privateKey = readKey(key);
+  if (privateKey === undefined) throw new SmimeSignerError("The private key cannot be read");
   if (!certificate.x509.checkPrivateKey(privateKey)) throw new SmimeSignerError("The key is not the certificate's");
   const how = signingHash(privateKey);
   if ("unfit" in how) throw new SmimeSignerError(`The key ${how.unfit}`);
@@ -75,6 +76,14 @@ export function toSigner({ certificate: pem, chain, key }: SmimeSignerSettings):
     hash: how.hash,
     micalg: HASHES[how.hash].micalg,
   };
+}
+
+function readKey(pem: string): KeyObject | undefined {
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    return undefined;
+  }
 }
 
 /** DER, without content. `digest`: of the content, by the signer's hash. */
