@@ -102,6 +102,7 @@ async function closeAll(closing: Closing): Promise<void> {
 async function open(deps: GatewayDeps, settings: Settings, closing: Closing): Promise<Gateway> {
   const { clock } = deps;
   const hashKey = await loadOrMakeSecret(join(settings.dataDir, "log.key"), deps.random);
+  const messageIdKey = await loadOrMakeSecret(join(settings.dataDir, "message-id.key"), deps.random);
   const write = deps.write && { write: deps.write };
   const log = createLog(settings.log, { clock, gateway: settings.hostname, worker: 0, hashKey, ...write });
   closing.push(log.flush);
@@ -112,7 +113,7 @@ async function open(deps: GatewayDeps, settings: Settings, closing: Closing): Pr
   };
   const queue = await createSqliteQueue({ ...deps, settings: settings.store, onDamaged: damagedAlarm(clock, emit) });
   closing.push(queue.close);
-  const house = furnish({ ...deps, log, emit, queue, settings });
+  const house = furnish({ ...deps, log, emit, queue, settings, messageIdKey });
   closing.push(() => house.close(STOP_GRACE_MS));
   emit("gateway.started", { version: deps.version, config: settings.file, pid: process.pid });
   await checkResolvers(settings, { clock, random: deps.random, emit });

@@ -15,6 +15,7 @@ import type { Clock } from "./runtime/clock.ts";
 import { createMemoryRelief } from "./runtime/memory-relief.ts";
 import type { Random } from "./runtime/random.ts";
 import { needsRestart, policyChanges, type Snapshot, snapshotOf } from "./snapshot.ts";
+import { createTreatments, type Treatments } from "./treatments.ts";
 import { createFreshContent } from "./store/fresh-content.ts";
 import type { QueueFilter } from "./store/queue.ts";
 import type { EmbeddedStore } from "./store/sqlite-queue.ts";
@@ -26,6 +27,8 @@ export interface HouseDeps {
   readonly emit: Emit;
   readonly queue: EmbeddedStore;
   readonly settings: Settings;
+  /** Maps inner Message-IDs to outer ones and back. */
+  readonly messageIdKey: Buffer;
   readonly loadConfig: (generation: number) => Promise<Loaded>;
 }
 
@@ -61,12 +64,14 @@ export function furnish(deps: HouseDeps): House {
   });
   const shared = { clock, random, queue, policies: queue.policies, fresh, snapshot, isOwn, emit };
   const outgoing = createOutgoing({ ...shared, passed, stopping: stopping.signal });
+  const treatments = createTreatments({ ...deps, snapshot, resolver: outgoing.resolver });
   const receive = createReceive({
     clock,
     random,
     hostname: () => current.settings.hostname,
     queue,
     policy: () => ({ outbound: current.decide, bounceLifetimeMs: current.settings.policy.bounceLifetimeMs }),
+    treat: treatments.treat,
     dispatcher: outgoing.dispatcher,
     passed,
     remember: fresh.remember,
@@ -92,7 +97,7 @@ export function furnish(deps: HouseDeps): House {
     snapshot,
     reload: serially(async () => {
       try {
-        return await reload(deps, { outgoing, listeners, exceptions, snapshot, use });
+        return await reload(deps, { outgoing, listeners, exceptions, treatments, snapshot, use });
       } catch (error) {
         emit("error", { kind: "reload", detail: textOf(error) });
         return ["The reload broke off with a fault of this gateway: see the error event in its log"];
@@ -102,6 +107,7 @@ export function furnish(deps: HouseDeps): House {
       const places = await listeners.listen();
       bound = places;
       exceptions.look();
+      treatments.look();
       outgoing.start();
       return places;
     },
@@ -110,6 +116,7 @@ export function furnish(deps: HouseDeps): House {
       await Promise.all([listeners.stop(graceMs), outgoing.dispatcher.stop()]);
       cancel();
       exceptions.stop();
+      treatments.stop();
       stopping.abort();
       await outgoing.close();
     },
@@ -120,6 +127,7 @@ const NOT_PERMITTED = reply(550, "7.1", "Mail to this destination is not permitt
 
 interface InForce extends Pick<House, "outgoing" | "listeners" | "snapshot"> {
   readonly exceptions: ExceptionWatch;
+  readonly treatments: Treatments;
   readonly use: (next: Snapshot) => void;
 }
 
@@ -136,6 +144,7 @@ async function reload(deps: HouseDeps, house: InForce): Promise<readonly string[
   deps.log.use(settings.log);
   house.outgoing.pool.empty();
   house.exceptions.look();
+  house.treatments.look();
   const { partners, moved } = policyChanges(before, settings);
   for (const partner of partners) deps.emit("policy.changed", { partner, generation });
   // What waits under rules that were corrected is due now. The queue knows a delivery by the partner it had when it

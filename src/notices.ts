@@ -37,7 +37,7 @@ export function createNotices(
       now,
       message: delivery.message,
       domain: delivery.domain,
-      header: await headerOf(deps.queue, delivery.message.id),
+      header: await headerOf(deps.queue, delivery.message.id, delivery.content),
       unreached: badly,
       language: settings.noticeLanguage,
       ...(own?.language && { senderLanguage: own.language }),
@@ -48,9 +48,9 @@ export function createNotices(
 }
 
 /** A damaged header must not keep the sender from being told. */
-async function headerOf(queue: NoticesDeps["queue"], messageId: string): Promise<Buffer> {
+async function headerOf(queue: NoticesDeps["queue"], messageId: string, content: number): Promise<Buffer> {
   try {
-    return await queue.header(messageId);
+    return await queue.header(messageId, content);
   } catch (error) {
     if (error instanceof StoreError && error.kind === "damaged") return Buffer.from("\r\n");
     throw error;
@@ -77,15 +77,17 @@ async function asMessage(deps: NoticesDeps, notice: Notice, own: { id: string; n
     client: { address: "127.0.0.1", port: 0, helo: settings.hostname, via: "internal" },
     messageId: `<${id}@${settings.hostname}>`,
     notice: true,
+    contents: [{ size: header.length + body.length }],
   };
   const delivery = {
     id: `${id}-0`,
     domain: formatDomain(recipient.domain),
     partner: decide(recipient, now).partner,
     positions: [0],
+    content: 0,
     state: "waiting",
     nextAttemptAt: now,
     expiresAt: now + settings.policy.bounceLifetimeMs,
   } as const;
-  return { facts, header, body, deliveries: [delivery] };
+  return { facts, contents: [{ header, body }], deliveries: [delivery] };
 }

@@ -4,11 +4,12 @@
  */
 import type { Steps } from "./attempt.ts";
 import type { StsTrouble } from "./connect/mta-sts-update.ts";
+import type { Resolver } from "./connect/resolver.ts";
 import type { SessionPool } from "./connect/session-pool.ts";
 import { destinationOf } from "./decide/decide.ts";
 import { deliver } from "./deliver/transaction.ts";
 import { createEngine } from "./engine.ts";
-import type { MessageFacts } from "./mail/delivery.ts";
+import type { Delivery } from "./mail/delivery.ts";
 import { parseMailDomain } from "./mail/mailbox.ts";
 import type { StsPolicyCache } from "./mail/sts-policy.ts";
 import { createNotices } from "./notices.ts";
@@ -44,6 +45,7 @@ export interface OutgoingDeps {
 export interface Outgoing {
   readonly dispatcher: Dispatcher;
   readonly pool: SessionPool;
+  readonly resolver: Resolver;
   readonly prober: Prober;
   /** Begins to keep MTA-STS policies fresh. */
   readonly start: () => void;
@@ -59,7 +61,7 @@ export function createOutgoing(deps: OutgoingDeps): Outgoing {
     ...engine.steps,
     deliver: (verified, delivery, { auth }) =>
       deliver(verified, delivery, {
-        content: () => contentOf(delivery.message, deps),
+        content: () => contentOf(delivery, deps),
         ...(auth && { auth }),
       }),
   };
@@ -79,7 +81,7 @@ export function createOutgoing(deps: OutgoingDeps): Outgoing {
       for (const fields of deliveryEvents(attempted, at)) emit("delivery", fields);
     },
     completed: (delivery, finished, notices) => {
-      fresh.release(delivery.message.id);
+      fresh.release(delivery.message.id, delivery.content);
       for (const { id, recipients } of finished) {
         const outcome = recipients.map(({ address, end }) => ({ recipient: address, end }));
         emit("message.finished", { queueId: id, outcome, shredded: true });
@@ -97,8 +99,8 @@ export function createOutgoing(deps: OutgoingDeps): Outgoing {
     concurrencyPerDestination: () => snapshot().settings.concurrencyPerDestination,
     onError: (error) => emit("error", { kind: "dispatch", detail: textOf(error) }),
   });
-  const { pool, start, close } = engine;
-  return { dispatcher, pool, prober: createProbe({ clock, snapshot, steps: engine.steps }), start, close };
+  const { pool, resolver, start, close } = engine;
+  return { dispatcher, pool, resolver, prober: createProbe({ clock, snapshot, steps: engine.steps }), start, close };
 }
 
 function stsFailed(emit: Emit): (trouble: StsTrouble) => void {
@@ -118,13 +120,13 @@ function destinationUnder({ decide }: Snapshot, domain: string, now: number): st
 
 /** From memory while it is fresh, else record by record from the queue. */
 async function* contentOf(
-  { id }: MessageFacts,
+  { message: { id }, content }: Delivery,
   { fresh, queue, passed }: Pick<OutgoingDeps, "fresh" | "queue" | "passed">,
 ): AsyncGenerator<Buffer> {
-  const kept = fresh.get(id);
-  yield kept?.header ?? (await queue.header(id));
+  const kept = fresh.get(id, content);
+  yield kept?.header ?? (await queue.header(id, content));
   if (kept !== undefined) return yield kept.body;
-  for await (const record of await queue.body(id)) {
+  for await (const record of await queue.body(id, content)) {
     yield record as Buffer;
     passed((record as Buffer).length);
   }

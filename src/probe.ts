@@ -31,7 +31,7 @@ export type ProbeSteps = Omit<Steps<VerifiedSession>, "deliver" | "release" | "c
 
 export interface ProbeDeps {
   readonly clock: Clock;
-  readonly snapshot: () => Snapshot;
+  readonly snapshot: () => Pick<Snapshot, "settings" | "decide">;
   readonly steps: ProbeSteps;
 }
 
@@ -187,8 +187,17 @@ function nothingFor(domain: string): Delivery {
   const mail = { body: "7BIT", smtpUtf8: false, requireTls: false } as const;
   const client = { address: "", port: 0, helo: "", via: "internal" } as const;
   const envelope = { reversePath: null, mail, recipients: [] };
-  const message = { id: "probe", envelope, size: 0, receivedAt: 0, listener: "", client, notice: false };
-  return { id: "probe", domain, recipients: [], attempts: 1, expiresAt: Number.POSITIVE_INFINITY, message };
+  const message = {
+    id: "probe",
+    envelope,
+    size: 0,
+    receivedAt: 0,
+    listener: "",
+    client,
+    notice: false,
+    contents: [{ size: 0 }],
+  };
+  return { id: "probe", domain, recipients: [], attempts: 1, expiresAt: Number.POSITIVE_INFINITY, message, content: 0 };
 }
 
 /** Answers in the order of the questions, however many are asked at once. */

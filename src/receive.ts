@@ -5,123 +5,168 @@
 import type { Delivery, MessageFacts } from "./mail/delivery.ts";
 import type { Recipient } from "./mail/envelope.ts";
 import { fromDomain, messageIdOf } from "./mail/header-field.ts";
-import { countHops } from "./mail/hop-count.ts";
-import { formatDomain, formatMailbox, formatReversePath } from "./mail/mailbox.ts";
+import { formatDomain } from "./mail/mailbox.ts";
 import { reply, type SmtpReply } from "./mail/smtp-reply.ts";
 import type { Transaction } from "./mail/transaction.ts";
+import type { Treated } from "./mail/treatment.ts";
 import type { DecideOutbound } from "./decide/decide.ts";
+import type { OutboundPolicy } from "./decide/policy.ts";
+import { acceptedEvent } from "./report/accepted-event.ts";
 import type { Emit } from "./report/events.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Random } from "./runtime/random.ts";
 import type { Dispatcher, Slot } from "./schedule/dispatcher.ts";
-import { type NewDelivery, type QueueStore, type SealedBody, StoreError } from "./store/queue.ts";
-import { receivedField } from "./transform/received.ts";
+import { createSpools, type Spooled, type Spools } from "./spools.ts";
+import { type NewDelivery, type QueueStore, StoreError } from "./store/queue.ts";
+import { DkimSigningError } from "./transform/dkim/sign.ts";
+import type { Content } from "./transform/finish.ts";
+import type { Incoming, Treating } from "./transform/treat.ts";
 
 export interface ReceiveDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly hostname: () => string;
-  readonly queue: Pick<QueueStore, "openSpool" | "enqueue">;
+  readonly queue: Pick<QueueStore, "openSpool" | "reread" | "enqueue">;
   /** The policy of now. */
   readonly policy: () => { readonly outbound: DecideOutbound; readonly bounceLifetimeMs: number };
+  /** What is done to it before it is stored; a reply refuses it. */
+  readonly treat: (message: Incoming) => Promise<Treating | SmtpReply>;
   readonly dispatcher: Pick<Dispatcher, "reserve" | "arrived">;
   /** Told of the octets of bodies as they come in. */
   readonly passed: (bytes: number) => void;
   /** Keeps a small body in memory until its first attempts have ended. */
-  readonly remember: (messageId: string, content: { header: Buffer; body: Buffer }, deliveries: number) => void;
+  readonly remember: (messageId: string, content: number, kept: Remembered, deliveries: number) => void;
   readonly emit: Emit;
 }
 
-/** Bodies up to this size are delivered from memory the first time. */
-const REMEMBERED_BYTES = 128 * 1024;
+type Remembered = { readonly header: Buffer; readonly body: Buffer };
 
 /** Resolves with the reply to DATA. Rejects only with what `transaction.body` threw, after leaving nothing behind. */
 export function createReceive(deps: ReceiveDeps): (transaction: Transaction) => Promise<SmtpReply> {
   return async (transaction) => {
-    const id = deps.random.bytes(16).toString("hex");
-    const at = deps.clock.now();
-    const { envelope, client } = transaction;
-    const hop = { client, hostname: deps.hostname(), queueId: id, at, smtpUtf8: envelope.mail.smtpUtf8 };
-    const hops = countHops(transaction.header);
-    const header = Buffer.concat([receivedField({ ...hop, received: "keep", hops }), transaction.header]);
+    const message = begin(deps, transaction);
+    const treating = await deps.treat(message.incoming);
+    if ("code" in treating) return treating;
+    const spools = createSpools(deps.queue, message.id, deps.passed);
     try {
-      const { body, kept } = await spool(deps, id, transaction.body);
-      const facts = factsOf(transaction, { id, at, size: header.length + body.length });
-      const groups = groupByDestination(deps, facts);
-      await store(deps, { facts, session: transaction.session, header, body, kept, groups });
-      return reply(250, "0.0", `${id} queued`);
+      const base = await spools.fill(observed(transaction.body, treating.passed));
+      const made = await treating.finish(() => reread(deps, base));
+      if ("code" in made) return made;
+      const contents = await fill(made, base, spools);
+      await store(deps, transaction, message, { base, contents });
+      return reply(250, "0.0", `${message.id} queued`);
     } catch (error) {
-      if (!(error instanceof StoreError)) throw error;
-      deps.emit("error", { kind: `store-${error.kind}`, detail: error.message });
-      return error.kind === "no-space"
-        ? reply(452, "3.1", "No space to store the message now, try again later")
-        : reply(451, "3.0", "The queue cannot store the message now, try again later");
+      return answer(deps, error);
+    } finally {
+      await spools.discard();
     }
   };
 }
 
-/** Seals the body as it arrives. On any failure nothing stays on disk. */
-async function spool(
-  deps: ReceiveDeps,
-  id: string,
-  chunks: AsyncIterable<Buffer>,
-): Promise<{ body: SealedBody; kept: Buffer | undefined }> {
-  const spool = deps.queue.openSpool(id);
-  let kept: Buffer[] | undefined = [];
-  let length = 0;
-  try {
-    for await (const chunk of chunks) {
-      length += chunk.length;
-      if (length > REMEMBERED_BYTES) kept = undefined;
-      kept?.push(Buffer.from(chunk)); // the chunk's memory may be reused by its maker
-      await spool.write(chunk);
-      deps.passed(chunk.length);
-    }
-    return { body: await spool.end(), kept: kept && Buffer.concat(kept) };
-  } catch (error) {
-    await spool.discard();
-    throw error;
+/** What the client can mend by sending it again later becomes a reply; anything else is the caller's. */
+function answer({ emit }: ReceiveDeps, error: unknown): SmtpReply {
+  if (error instanceof DkimSigningError) {
+    emit("error", { kind: "dkim", detail: error.stack ?? error.message });
+    return reply(451, "3.0", "The message cannot be signed now, try again later");
   }
+  if (!(error instanceof StoreError)) throw error;
+  emit("error", { kind: `store-${error.kind}`, detail: error.message });
+  return error.kind === "no-space"
+    ? reply(452, "3.1", "No space to store the message now, try again later")
+    : reply(451, "3.0", "The queue cannot store the message now, try again later");
 }
 
-function factsOf(transaction: Transaction, own: { id: string; at: number; size: number }): MessageFacts {
+/** A message whose header is complete, and the policy of each of its recipients, decided once. */
+interface Begun {
+  readonly id: string;
+  readonly at: number;
+  readonly recipients: readonly {
+    readonly recipient: Recipient;
+    readonly policy: OutboundPolicy;
+    readonly expiresAt: number;
+  }[];
+  readonly incoming: Incoming;
+}
+
+function begin(deps: ReceiveDeps, { envelope, client, header }: Transaction): Begun {
+  const id = deps.random.bytes(16).toString("hex");
+  const at = deps.clock.now();
+  const { outbound, bounceLifetimeMs } = deps.policy();
+  const recipients = envelope.recipients.map((recipient) => {
+    const policy = outbound(recipient.mailbox, at);
+    const lifetime = envelope.reversePath === null ? bounceLifetimeMs : policy.lifetimeMs;
+    return { recipient, policy, expiresAt: at + lifetime };
+  });
+  const incoming = {
+    header,
+    reversePath: envelope.reversePath,
+    addressees: recipients.map(({ recipient, policy }) => ({ recipient, treatment: policy.treatment })),
+    hop: { client, hostname: deps.hostname(), queueId: id, at, smtpUtf8: envelope.mail.smtpUtf8 },
+    expiresAt: Math.max(...recipients.map(({ expiresAt }) => expiresAt)),
+  };
+  return { id, at, recipients, incoming };
+}
+
+/** From memory where it is small, else record by record from the spool. */
+async function* reread({ queue }: ReceiveDeps, { body, kept }: Spooled): AsyncGenerator<Buffer> {
+  if (kept !== undefined) return yield kept;
+  for await (const record of await queue.reread(body)) yield record as Buffer;
+}
+
+/** One content as it is stored, and the positions of those who get it. */
+interface Filled extends Spooled {
+  readonly positions: readonly number[];
+  readonly header: Buffer;
+  readonly treated: Treated;
+}
+
+/** One after another: each new body goes through once, and only then can its header be signed. */
+async function fill(contents: readonly Content[], base: Spooled, spools: Spools): Promise<readonly Filled[]> {
+  const filled: Filled[] = [];
+  for (const { positions, body, seal } of contents) {
+    const spooled = body === undefined ? base : await spools.fill(body);
+    filled.push({ ...spooled, positions, ...(await seal(spooled.body.length)) });
+  }
+  return filled;
+}
+
+function factsOf(
+  transaction: Transaction,
+  { id, at }: Begun,
+  { base, contents }: { base: Spooled; contents: readonly Filled[] },
+): MessageFacts {
   const messageId = messageIdOf(transaction.header);
   const from = fromDomain(transaction.header);
   return {
-    id: own.id,
+    id,
     envelope: transaction.envelope,
-    size: own.size,
-    receivedAt: own.at,
+    size: transaction.header.length + base.body.length,
+    receivedAt: at,
     listener: transaction.listener,
     client: transaction.client,
     ...(messageId !== undefined && { messageId }),
     ...(from !== undefined && { fromDomain: from }),
     notice: false,
+    contents: contents.map(({ treated, positions }) => (contents.length === 1 ? treated : { ...treated, positions })),
   };
 }
 
-interface Group {
-  readonly domain: string;
-  readonly partner: string | null;
-  readonly expiresAt: number;
+interface Group extends Omit<NewDelivery, "id" | "state" | "nextAttemptAt" | "positions"> {
   readonly recipients: Recipient[];
 }
 
-/** Recipients of one domain and one partner share a delivery. */
-function groupByDestination(deps: ReceiveDeps, facts: MessageFacts): Group[] {
-  const { outbound, bounceLifetimeMs } = deps.policy();
+/** Recipients of one domain, one partner and one content share a delivery. */
+function groupByDestination({ recipients }: Begun, contents: readonly Filled[]): readonly Group[] {
+  const contentOf = new Map(
+    contents.flatMap(({ positions }, content) => positions.map((one) => [one, content] as const)),
+  );
   const groups = new Map<string, Group>();
-  for (const recipient of facts.envelope.recipients) {
-    const policy = outbound(recipient.mailbox, facts.receivedAt);
+  for (const { recipient, policy, expiresAt } of recipients) {
     const domain = formatDomain(recipient.mailbox.domain);
-    const key = `${domain} ${policy.partner ?? ""}`;
-    const lifetime = facts.envelope.reversePath === null ? bounceLifetimeMs : policy.lifetimeMs;
-    const group = groups.get(key) ?? {
-      domain,
-      partner: policy.partner,
-      expiresAt: facts.receivedAt + lifetime,
-      recipients: [],
-    };
+    const content = contentOf.get(recipient.position);
+    if (content === undefined) throw new Error("A recipient without a content"); // each is in exactly one plan
+    const key = `${content} ${domain} ${policy.partner ?? ""}`;
+    const group = groups.get(key) ?? { domain, partner: policy.partner, expiresAt, content, recipients: [] };
     group.recipients.push(recipient);
     groups.set(key, group);
   }
@@ -130,54 +175,49 @@ function groupByDestination(deps: ReceiveDeps, facts: MessageFacts): Group[] {
 
 async function store(
   deps: ReceiveDeps,
-  message: {
-    facts: MessageFacts;
-    session: string;
-    header: Buffer;
-    body: SealedBody;
-    kept: Buffer | undefined;
-    groups: Group[];
-  },
+  transaction: Transaction,
+  message: Begun,
+  made: { readonly base: Spooled; readonly contents: readonly Filled[] },
 ): Promise<void> {
-  const { facts, header, body, kept, groups } = message;
+  const { contents } = made;
+  const facts = factsOf(transaction, message, made);
+  const groups = groupByDestination(message, contents);
   const fresh: { slot: Slot; delivery: Delivery }[] = [];
-  const deliveries: NewDelivery[] = groups.map((group, index) => {
+  const deliveries: NewDelivery[] = groups.map(({ recipients, ...group }, index) => {
     const id = `${facts.id}-${index}`;
-    const { domain, partner, expiresAt, recipients } = group;
+    const { domain, expiresAt, content } = group;
     const slot = deps.dispatcher.reserve(domain);
     if (slot !== undefined)
-      fresh.push({ slot, delivery: { id, message: facts, domain, recipients, attempts: 0, expiresAt } });
+      fresh.push({ slot, delivery: { id, message: facts, domain, recipients, attempts: 0, expiresAt, content } });
     const state = slot === undefined ? "waiting" : "leased";
     const positions = recipients.map(({ position }) => position);
-    return { id, domain, partner, positions, state, nextAttemptAt: facts.receivedAt, expiresAt };
+    return { ...group, id, positions, state, nextAttemptAt: facts.receivedAt };
   });
   try {
-    await deps.queue.enqueue({ facts, header, body, deliveries });
+    await deps.queue.enqueue({ facts, contents: contents.map(({ header, body }) => ({ header, body })), deliveries });
   } catch (error) {
     for (const { slot } of fresh) slot.giveBack();
     throw error;
   }
-  announce(deps, message.session, facts, groups);
-  if (kept !== undefined && fresh.length > 0) deps.remember(facts.id, { header, body: kept }, fresh.length);
+  deps.emit(
+    "message.accepted",
+    acceptedEvent(
+      facts,
+      transaction.session,
+      groups.flatMap(({ partner }) => partner ?? []),
+    ),
+  );
+  for (const [content, { header, kept }] of contents.entries()) {
+    const uses = fresh.filter(({ delivery }) => delivery.content === content).length;
+    if (kept !== undefined && uses > 0) deps.remember(facts.id, content, { header, body: kept }, uses);
+  }
   for (const { slot, delivery } of fresh) slot.submit(delivery);
   for (const { domain, state } of deliveries) if (state === "waiting") deps.dispatcher.arrived(domain);
 }
 
-function announce(deps: ReceiveDeps, session: string, facts: MessageFacts, groups: readonly Group[]): void {
-  const { envelope } = facts;
-  const partners = [...new Set(groups.flatMap(({ partner }) => (partner === null ? [] : [partner])))];
-  deps.emit("message.accepted", {
-    queueId: facts.id,
-    messageId: facts.messageId,
-    session,
-    listener: facts.listener,
-    client: facts.client,
-    sender: formatReversePath(envelope.reversePath),
-    fromDomain: facts.fromDomain,
-    recipients: envelope.recipients.map(({ mailbox }) => formatMailbox(mailbox)),
-    size: facts.size,
-    partners,
-    rules: [],
-    requireTls: envelope.mail.requireTls,
-  });
+async function* observed(chunks: AsyncIterable<Buffer>, see: (chunk: Buffer) => void): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    see(chunk);
+    yield chunk;
+  }
 }

@@ -1,14 +1,23 @@
 /** What is in force: one validated configuration and the look-up tables made of it. Replaced whole, never changed. */
 import type { Settings } from "./config/settings.ts";
 import { type DecideOutbound, decisions } from "./decide/decide.ts";
+import { type Keyring, keyringOf } from "./transform/keyring.ts";
+import { insideAddresses } from "./transform/own-side.ts";
 
 export interface Snapshot {
   readonly settings: Settings;
   readonly decide: DecideOutbound;
+  readonly keyring: Keyring;
 }
 
 export function snapshotOf(settings: Settings): Snapshot {
-  return { settings, decide: decisions(settings.policy) };
+  const { hostname, policy, accept } = settings;
+  const clients = accept.listeners.flatMap(({ clients }) => clients.map(({ network }) => network));
+  return {
+    settings,
+    decide: decisions(policy),
+    keyring: keyringOf({ hostname, isClientAddress: insideAddresses(clients) }, policy.ownDomains),
+  };
 }
 
 /** Those keys that shape what is already open and are another now: a reload refuses to change them. */

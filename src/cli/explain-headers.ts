@@ -3,7 +3,6 @@
  * function that does it to mail: before and after. Reads the file, changes nothing and sends nothing.
  */
 import { open } from "node:fs/promises";
-import { BlockList, isIPv6 } from "node:net";
 import { resolve } from "node:path";
 import type { Settings } from "../config/settings.ts";
 import { decisions } from "../decide/decide.ts";
@@ -13,7 +12,7 @@ import { formatMailbox, formatReversePath, type Mailbox, parseMailbox } from "..
 import { type Field, parseHeader } from "../transform/header-block.ts";
 import { createMessageIds } from "../transform/message-ids.ts";
 import { coveredFields, isOwnSignature } from "../transform/own-signatures.ts";
-import type { OwnSide } from "../transform/own-side.ts";
+import { insideAddresses, type OwnSide } from "../transform/own-side.ts";
 import { receivedField } from "../transform/received.ts";
 import { senderOf } from "../transform/sender.ts";
 import { editHeader, type HeaderEdit } from "../transform/strip-topology.ts";
@@ -110,10 +109,7 @@ async function beginningOf(path: string): Promise<Buffer | undefined> {
 }
 
 function clientAddresses({ accept }: Settings): OwnSide["isClientAddress"] {
-  const clients = new BlockList();
-  for (const { network } of accept.listeners.flatMap((listener) => listener.clients))
-    clients.addSubnet(network.address, network.prefix, isIPv6(network.address) ? "ipv6" : "ipv4");
-  return (address) => clients.check(address, isIPv6(address) ? "ipv6" : "ipv4");
+  return insideAddresses(accept.listeners.flatMap(({ clients }) => clients.map(({ network }) => network)));
 }
 
 /** Ours, for a client that stands for any. */

@@ -2,7 +2,7 @@
  * MAIL, RCPT and DATA on a session that was admitted for this very delivery; the outcome per recipient.
  * Must never send anything the peer does not offer, and never take part of a message for the whole.
  */
-import type { Delivery } from "../mail/delivery.ts";
+import { type Delivery, treatedOf } from "../mail/delivery.ts";
 import type { Recipient } from "../mail/envelope.ts";
 import { needsSmtpUtf8 } from "../mail/mailbox.ts";
 import { type Outcome, problem, type Problem } from "../mail/outcome.ts";
@@ -55,11 +55,12 @@ async function transact(
   recipients: readonly Recipient[],
   outgoing: Outgoing,
 ): Promise<{ outcomes: ReadonlyMap<number, Outcome>; broken: boolean }> {
-  const { envelope, size } = delivery.message;
+  const { envelope } = delivery.message;
+  const { size } = treatedOf(delivery);
   const replies = await session.send({
     reversePath: envelope.reversePath,
     recipients,
-    mail: { ...envelope.mail, smtpUtf8: wantsSmtpUtf8(delivery) },
+    mail: { ...envelope.mail, body: bodyOf(delivery), smtpUtf8: wantsSmtpUtf8(delivery) },
     size,
     content: outgoing.content(),
   });
@@ -69,7 +70,8 @@ async function transact(
 
 /** Checked per message, before MAIL: what the peer does not offer is never used (RFC 6531 §3.5, RFC 6152 §3, RFC 1870 §6.1). */
 function unsuited({ extensions, host, maxSize }: Session, delivery: Delivery): Problem<"failed"> | undefined {
-  const { envelope, size } = delivery.message;
+  const { envelope } = delivery.message;
+  const { size } = treatedOf(delivery);
   if (wantsSmtpUtf8(delivery) && !extensions.has("SMTPUTF8")) {
     return problem(
       "failed",
@@ -77,7 +79,7 @@ function unsuited({ extensions, host, maxSize }: Session, delivery: Delivery): P
       `${host} does not take addresses or headers in UTF-8 (SMTPUTF8)`,
     );
   }
-  if (envelope.mail.body === "8BITMIME" && !extensions.has("8BITMIME")) {
+  if (bodyOf(delivery) === "8BITMIME" && !extensions.has("8BITMIME")) {
     return problem("failed", "8bitmime-not-supported", `${host} does not take 8-bit content (8BITMIME)`);
   }
   if (envelope.mail.requireTls && !extensions.has("REQUIRETLS")) {
@@ -92,6 +94,11 @@ function unsuited({ extensions, host, maxSize }: Session, delivery: Delivery): P
     return { ...problem("failed", "smtp-5xx", detail), status: "5.3.4" };
   }
   return undefined;
+}
+
+/** What was signed or encrypted may be 7-bit now, whatever came in. */
+function bodyOf(delivery: Delivery): "7BIT" | "8BITMIME" {
+  return treatedOf(delivery).sevenBit === true ? "7BIT" : delivery.message.envelope.mail.body;
 }
 
 function wantsSmtpUtf8({ message: { envelope }, recipients }: Delivery): boolean {

@@ -1,5 +1,6 @@
 /** One message × recipients of one domain: what is leased, tried and ended (see store/queue.ts for its states). */
 import type { Envelope, Recipient } from "./envelope.ts";
+import type { Treated } from "./treatment.ts";
 
 /** Who handed the mail in, as the log shows it. */
 export interface Client {
@@ -24,7 +25,7 @@ export interface MessageFacts {
   /** 32 hex digits of our own; the queue id. */
   readonly id: string;
   readonly envelope: Envelope;
-  /** Octets of header block and body as stored. */
+  /** Octets of header block and body as they came. */
   readonly size: number;
   /** Epoch ms. */
   readonly receivedAt: number;
@@ -36,6 +37,8 @@ export interface MessageFacts {
   readonly fromDomain?: string;
   /** True for notices of our own making. */
   readonly notice: boolean;
+  /** One for each treatment; a delivery sends one of them. */
+  readonly contents: readonly Treated[];
 }
 
 export interface Delivery {
@@ -49,4 +52,11 @@ export interface Delivery {
   readonly attempts: number;
   /** Epoch ms. */
   readonly expiresAt: number;
+  /** Which of the message's contents. */
+  readonly content: number;
+}
+
+/** What was done to the content that this delivery sends. */
+export function treatedOf({ message, content }: Delivery): Treated {
+  return message.contents[content] ?? { size: message.size };
 }

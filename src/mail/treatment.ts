@@ -40,14 +40,36 @@ export const UNTOUCHED: Treatment = {
 
 /** What was done, as the log tells it; kept with the message. */
 export interface Treated {
+  /** Whom it is for, where a message has several contents. */
+  readonly positions?: readonly number[];
   /** Octets of header and body that are sent. */
   readonly size: number;
   /** The body is 7-bit now, whatever BODY= the client declared. */
   readonly sevenBit?: boolean;
-  readonly smime?: { readonly signed: boolean; readonly encrypted: boolean; readonly signer?: string };
-  readonly dkim?: readonly { readonly domain: string; readonly selector: string; readonly algorithm: string }[];
-  /** Why there is no DKIM signature where the policy is `sign`. */
+  readonly smime?: SmimeTreated;
+  readonly dkim?: DkimTreated;
+  /** Fields that should have gone and stayed, since a valid signature of another domain covers them. */
+  readonly kept?: readonly string[];
+}
+
+export interface SmimeTreated {
+  /** By us or before us. */
+  readonly signed: boolean;
+  readonly encrypted: boolean;
+  /** Whose certificate signed, where it was ours. */
+  readonly signer?: string;
+  /** How many certificates it was encrypted for. */
+  readonly recipients?: number;
+  /** What a reader of the log should know: `already-signed`, `signed-8bit` … */
+  readonly notes?: readonly string[];
+}
+
+export interface DkimTreated {
+  readonly signatures: readonly { readonly domain: string; readonly selector: string; readonly algorithm: string }[];
+  /** Why there is none. */
   readonly unsigned?: string;
+  /** What the ARC chain was worth that was sealed (RFC 8617 §4.4). */
+  readonly arc?: "none" | "pass" | "fail";
 }
 
 export type DkimAlgorithm = "rsa-sha256" | "ed25519-sha256";

@@ -4,7 +4,7 @@
  */
 import type { OutboundPolicy } from "../decide/policy.ts";
 import type { Demand, Published } from "../decide/published-requirement.ts";
-import type { Delivery } from "../mail/delivery.ts";
+import { type Delivery, treatedOf } from "../mail/delivery.ts";
 import type { Recipient } from "../mail/envelope.ts";
 import type { Host } from "../mail/host.ts";
 import { formatMailbox, formatReversePath } from "../mail/mailbox.ts";
@@ -38,6 +38,7 @@ export interface SeenHost {
 export function deliveryEvents(facts: AttemptFacts, at: { now: number; generation: number }): DeliveryFields[] {
   const { delivery, outbound } = facts;
   const { message } = delivery;
+  const treated = treatedOf(delivery);
   const seen = facts.trial.seen;
   const common = {
     queueId: message.id,
@@ -53,7 +54,9 @@ export function deliveryEvents(facts: AttemptFacts, at: { now: number; generatio
     rules: [],
     mx: seen && mxFields(seen),
     tls: tlsFields(outbound, seen),
-    bytes: message.size,
+    bytes: treated.size,
+    smime: treated.smime,
+    dkim: treated.dkim,
     durationMs: Math.round(facts.durationMs),
     delayMs: Math.max(0, at.now - message.receivedAt),
     expires: iso(delivery.expiresAt),

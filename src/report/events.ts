@@ -4,6 +4,7 @@
  */
 import type { Client } from "../mail/delivery.ts";
 import type { PeerReply, Reason } from "../mail/outcome.ts";
+import type { DkimTreated, SmimeTreated } from "../mail/treatment.ts";
 
 /** `{queueId, messageId …}` of a message as far as known. */
 export interface MessageFields {
@@ -85,6 +86,9 @@ export interface DeliveryFields extends MessageFields {
   readonly smtp: PeerReply | undefined;
   readonly detail: string | undefined;
   readonly bytes: number;
+  /** What was done before it was stored; undefined where nothing was, nor wanted. */
+  readonly smime: SmimeTreated | undefined;
+  readonly dkim: DkimTreated | undefined;
   readonly durationMs: number;
   /** Since acceptance. */
   readonly delayMs: number;
@@ -126,6 +130,8 @@ export interface Events {
     readonly partners: readonly string[];
     readonly rules: readonly string[];
     readonly requireTls: boolean;
+    /** Header fields that should have gone and stayed: another domain's valid DKIM signature covers them. */
+    readonly headersKept: readonly string[] | undefined;
   };
   readonly "message.refused": SessionFields & {
     readonly stage: "connect" | "mail" | "rcpt" | "data";

@@ -10,33 +10,34 @@ export interface Content {
 }
 
 export interface FreshContent {
-  /** `uses` is the number of first attempts that will each call `release` once. */
-  readonly remember: (messageId: string, content: Content, uses: number) => void;
-  readonly get: (messageId: string) => Content | undefined;
-  readonly release: (messageId: string) => void;
+  /** `number`: which content of the message. `uses` is the number of first attempts that will each call `release` once. */
+  readonly remember: (messageId: string, number: number, content: Content, uses: number) => void;
+  readonly get: (messageId: string, number: number) => Content | undefined;
+  readonly release: (messageId: string, number: number) => void;
   /** Octets held. */
   readonly held: () => number;
 }
 
 /** Holds at most `capacity` octets; what does not fit is not remembered. */
 export function createFreshContent(capacity: number): FreshContent {
-  const messages = new Map<string, Content & { uses: number }>();
+  const contents = new Map<string, Content & { uses: number }>();
+  const keyOf = (messageId: string, number: number): string => `${messageId} ${number}`;
   let held = 0;
   return {
-    remember: (messageId, content, uses) => {
+    remember: (messageId, number, content, uses) => {
       const size = content.header.length + content.body.length;
       if (uses <= 0 || held + size > capacity) return;
       held += size;
-      messages.set(messageId, { ...content, uses });
+      contents.set(keyOf(messageId, number), { ...content, uses });
     },
-    get: (messageId) => messages.get(messageId),
-    release: (messageId) => {
-      const known = messages.get(messageId);
+    get: (messageId, number) => contents.get(keyOf(messageId, number)),
+    release: (messageId, number) => {
+      const known = contents.get(keyOf(messageId, number));
       if (known === undefined) return;
       known.uses -= 1;
       if (known.uses > 0) return;
       held -= known.header.length + known.body.length;
-      messages.delete(messageId);
+      contents.delete(keyOf(messageId, number));
     },
     held: () => held,
   };

@@ -3,6 +3,7 @@
  * when storing fails. A refused message leaves no file; one in doubt is settled when the database has been reopened.
  */
 import { join } from "node:path";
+import { bodyFileName } from "./body-file.ts";
 import type { Disk } from "./disk.ts";
 import type { FreeSpace } from "./free-space.ts";
 import type { NewMessage, SealedBody } from "./queue.ts";
@@ -13,7 +14,12 @@ import { InDoubt } from "./sqlite-link.ts";
 import type { MessageRow } from "./sqlite-protocol.ts";
 
 export interface Intake {
-  readonly spools: { readonly onEnd: (body: SpooledBody) => void; readonly taken: (body: SealedBody) => boolean };
+  readonly spools: {
+    readonly onEnd: (body: SpooledBody) => void;
+    readonly taken: (body: SealedBody) => boolean;
+    /** Throws TypeError for one that was not sealed here. */
+    readonly of: (body: SealedBody) => SpooledBody;
+  };
   /** Seals, stores with `store`, and undoes when that fails or answers null. `reserved`: new mail, only above the reserve. */
   readonly store: <T>(
     messages: readonly NewMessage[],
@@ -29,42 +35,51 @@ export interface IntakeDeps {
   readonly space: FreeSpace;
   /** A stored delivery whose lease is the caller's. */
   readonly onTaken: (deliveryId: string, key: MessageKey) => void;
-  /** New mail, refused, of which it is unknown whether it was stored; forgotten at the next opening. */
+  /** Body files of new mail, refused, of which it is unknown whether it was stored; forgotten at the next opening. */
   readonly doubt: Set<string>;
 }
 
 export function createIntake(deps: IntakeDeps): Intake {
   const spooled = new WeakMap<SealedBody, SpooledBody>();
   const taken = new WeakSet<SealedBody>();
-  const take = ({ body, facts }: NewMessage): SpooledBody => {
+  const of = (body: SealedBody): SpooledBody => {
     const found = spooled.get(body);
     if (found === undefined || taken.has(body))
       throw new TypeError("A body is stored once, by the store that sealed it");
-    if (found.messageId !== facts.id) throw new TypeError("The body was sealed for another message");
-    taken.add(body);
     return found;
   };
+  const take = ({ contents, facts }: NewMessage): SpooledBody[] => {
+    const bodies = [...new Set(contents.map(({ body }) => body))].map(of);
+    if (bodies.some(({ messageId }) => messageId !== facts.id))
+      throw new TypeError("The body was sealed for another message");
+    if (new Set(bodies.map(({ part }) => part)).size < bodies.length)
+      throw new TypeError("Two bodies of a message have the same number");
+    for (const body of bodies) taken.add(body);
+    return bodies;
+  };
   const undo = async (bodies: readonly SpooledBody[]): Promise<void> => {
-    for (const { messageId, sealed } of bodies) {
-      if (sealed === undefined) await deps.disk.remove(join(deps.bodies, messageId)).catch(() => undefined);
+    for (const { messageId, part, sealed } of bodies) {
+      const file = join(deps.bodies, bodyFileName(messageId, part));
+      if (sealed === undefined) await deps.disk.remove(file).catch(() => undefined);
     }
   };
   return {
-    spools: { onEnd: (body) => void spooled.set(body, body), taken: (body) => taken.has(body) },
+    spools: { onEnd: (body) => void spooled.set(body, body), taken: (body) => taken.has(body), of },
     store: async (messages, reserved, store) => {
       const bodies = messages.map(take);
       const written = deps.space.hold(weightOf(messages, bodies));
       try {
         if (reserved) await deps.space.demand();
-        const rows = messages.map((message, index) => toMessageRow(message, at(bodies, index), deps.key));
+        const rows = messages.map((message, index) => toMessageRow(message, bodies[index] ?? [], deps.key));
         const result = await store(rows);
-        if (result === null) await undo(bodies);
+        if (result === null) await undo(bodies.flat());
         else lease(deps, messages, bodies);
         return result;
       } catch (error) {
         // Notices are there if, and only if, the endings that caused them are: to forget them would leave those untold.
-        if (!(error instanceof InDoubt)) await undo(bodies);
-        else if (reserved) for (const { messageId } of bodies) deps.doubt.add(messageId);
+        if (!(error instanceof InDoubt)) await undo(bodies.flat());
+        else if (reserved)
+          for (const { messageId, part } of bodies.flat()) deps.doubt.add(bodyFileName(messageId, part));
         throw error;
       } finally {
         written();
@@ -74,21 +89,23 @@ export function createIntake(deps: IntakeDeps): Intake {
 }
 
 /** Octets that storing takes, log and database together: what is sealed is written twice, and index pages besides. */
-function weightOf(messages: readonly NewMessage[], bodies: readonly SpooledBody[]): number {
-  const sealed = bodies.reduce((sum, body) => sum + (body.sealed?.length ?? 0), 0);
-  return messages.reduce((sum, { header }) => sum + 2 * header.length + INDEX_BYTES, 2 * sealed);
+function weightOf(messages: readonly NewMessage[], bodies: readonly (readonly SpooledBody[])[]): number {
+  const sealed = bodies.flat().reduce((sum, body) => sum + (body.sealed?.length ?? 0), 0);
+  const headers = messages.flatMap(({ contents }) => contents.map(({ header }) => header.length));
+  return headers.reduce((sum, length) => sum + 2 * length, 2 * sealed + messages.length * INDEX_BYTES);
 }
 
 const INDEX_BYTES = 32 * 1024;
 
-function lease(deps: IntakeDeps, messages: readonly NewMessage[], bodies: readonly SpooledBody[]): void {
+function lease(deps: IntakeDeps, messages: readonly NewMessage[], bodies: readonly (readonly SpooledBody[])[]): void {
   for (const [index, { deliveries }] of messages.entries()) {
-    for (const { id, state } of deliveries) if (state === "leased") deps.onTaken(id, at(bodies, index).key);
+    for (const { id, state } of deliveries) if (state === "leased") deps.onTaken(id, firstOf(bodies, index).key);
   }
 }
 
-function at(bodies: readonly SpooledBody[], index: number): SpooledBody {
-  const body = bodies[index];
+/** The body whose key seals the message. */
+function firstOf(bodies: readonly (readonly SpooledBody[])[], index: number): SpooledBody {
+  const body = bodies[index]?.[0];
   if (body === undefined) throw new TypeError("A message without its body");
   return body;
 }

@@ -31,6 +31,8 @@ export interface Spool {
 /** Opaque to all but the store. `messageId` is the queue id. */
 export interface SealedBody {
   readonly messageId: string;
+  /** Which of the message's bodies. */
+  readonly part: number;
   /** Octets in clear. */
   readonly length: number;
 }
@@ -41,17 +43,24 @@ export interface NewDelivery {
   readonly partner: string | null;
   /** Positions of `message.envelope.recipients`. */
   readonly positions: readonly number[];
+  /** Which of `message.contents` they get. */
+  readonly content: number;
   /** leased: the caller tries it at once; waiting: due at `nextAttemptAt`. */
   readonly state: "leased" | "waiting";
   readonly nextAttemptAt: number;
   readonly expiresAt: number;
 }
 
-export interface NewMessage {
-  readonly facts: MessageFacts;
+export interface NewContent {
   /** The final header block, with the empty line that ends it. */
   readonly header: Buffer;
   readonly body: SealedBody;
+}
+
+export interface NewMessage {
+  readonly facts: MessageFacts;
+  /** One for each treatment, as `facts.contents` says of them. A body that several share is stored once. */
+  readonly contents: readonly NewContent[];
   readonly deliveries: readonly NewDelivery[];
 }
 
@@ -105,7 +114,10 @@ export interface QueueItem {
 }
 
 export interface QueueStore {
-  readonly openSpool: (messageId: string) => Spool;
+  /** `part` numbers the bodies of one message; 0 when absent. */
+  readonly openSpool: (messageId: string, part?: number) => Spool;
+  /** A body that has ended and is not enqueued yet, in clear, as often as it is asked for. As `body` does. */
+  readonly reread: (body: SealedBody) => Promise<Readable>;
   /** Resolves when message, bodies and deliveries are on stable storage, together or not at all. Rejects with StoreError. */
   readonly enqueue: (message: NewMessage) => Promise<void>;
   /** Destinations with something due, the longest due first; `except` are left out. */
@@ -115,9 +127,9 @@ export interface QueueStore {
   /** Epoch ms of the next waiting delivery due after `now`; undefined when none waits. */
   readonly nextDue: (now: number) => Promise<number | undefined>;
   /** Header block as stored. Rejects with StoreError "damaged". */
-  readonly header: (messageId: string) => Promise<Buffer>;
+  readonly header: (messageId: string, content: number) => Promise<Buffer>;
   /** Body in clear, record by record, each authenticated before a byte is given; destroyed with StoreError "damaged" otherwise. */
-  readonly body: (messageId: string) => Promise<Readable>;
+  readonly body: (messageId: string, content: number) => Promise<Readable>;
   /** One transaction; answers with the messages that are now gone. */
   readonly complete: (completion: Completion) => Promise<readonly FinishedMessage[]>;
   /** Stops trying a delivery whose content is damaged. */

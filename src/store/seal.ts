@@ -35,6 +35,8 @@ export interface QueueKey {
 
 export interface MessageKey {
   readonly messageId: string;
+  /** Of the message's bodies, the one that it seals. The key of the first body seals headers and facts, too. */
+  readonly part: number;
   /** As stored: nonce, sealed key, tag. */
   readonly wrapped: Uint8Array;
   readonly secret: KeyObject;
@@ -45,6 +47,8 @@ export interface RecordPlace {
   readonly stream: SealedStream;
   readonly record: number;
   readonly last: boolean;
+  /** Of a header that is not the first: the body that it belongs to. */
+  readonly part?: number;
 }
 
 /** From the 32 octets of the key file. The key itself is only ever used to derive others (RFC 5869). */
@@ -55,24 +59,24 @@ export function queueKeyFrom(secret: Uint8Array): QueueKey {
   return { id, wrapping: derive("sealpost message key wrapping"), tagging: derive("sealpost filter tags") };
 }
 
-export function createMessageKey(queueKey: QueueKey, messageId: string, random: Random): MessageKey {
+export function createMessageKey(queueKey: QueueKey, messageId: string, random: Random, part = 0): MessageKey {
   const bytes = random.bytes(KEY_BYTES);
   const nonce = random.bytes(NONCE_BYTES);
-  const cipher = createCipheriv(ALGORITHM, queueKey.wrapping, nonce).setAAD(keyAad(messageId));
+  const cipher = createCipheriv(ALGORITHM, queueKey.wrapping, nonce).setAAD(keyAad(messageId, part));
   const wrapped = joined([nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
   const secret = createSecretKey(bytes);
   bytes.fill(0);
-  return { messageId, wrapped, secret };
+  return { messageId, part, wrapped, secret };
 }
 
-/** Throws StoreError "damaged" unless this queue key wrapped it for this message. */
-export function openMessageKey(queueKey: QueueKey, messageId: string, wrapped: Uint8Array): MessageKey {
+/** Throws StoreError "damaged" unless this queue key wrapped it for this message and body. */
+export function openMessageKey(queueKey: QueueKey, messageId: string, wrapped: Uint8Array, part = 0): MessageKey {
   const what = `The key of message ${messageId}`;
   const nonce = wrapped.subarray(0, NONCE_BYTES);
-  const bytes = open(queueKey.wrapping, { nonce, aad: keyAad(messageId), what }, wrapped.subarray(NONCE_BYTES));
+  const bytes = open(queueKey.wrapping, { nonce, aad: keyAad(messageId, part), what }, wrapped.subarray(NONCE_BYTES));
   const secret = createSecretKey(bytes);
   bytes.fill(0);
-  return { messageId, wrapped, secret };
+  return { messageId, part, wrapped, secret };
 }
 
 /** Sealed text and tag, not yet joined: a body's records are written as they are. */
@@ -87,13 +91,26 @@ export function openRecord(key: MessageKey, place: RecordPlace, sealed: Uint8Arr
   return open(key.secret, { nonce: countingNonce(place), aad: recordAad(key, place), what }, sealed);
 }
 
-/** A header block or the facts, whole. At most once per key and stream. */
-export function seal(key: MessageKey, stream: "facts" | "header", clear: Uint8Array): Buffer {
-  return joined(sealRecord(key, { stream, record: 0, last: true }, clear));
+/** A header block or the facts, whole. At most once per key, stream and content. */
+export function seal(key: MessageKey, stream: "facts" | "header", clear: Uint8Array, content = FIRST): Buffer {
+  return joined(sealRecord(key, placeOf(stream, content), clear));
 }
 
-export function unseal(key: MessageKey, stream: "facts" | "header", sealed: Uint8Array): Buffer {
-  return openRecord(key, { stream, record: 0, last: true }, sealed);
+export function unseal(key: MessageKey, stream: "facts" | "header", sealed: Uint8Array, content = FIRST): Buffer {
+  return openRecord(key, placeOf(stream, content), sealed);
+}
+
+/** Which content of a message, and the body it has. */
+export interface ContentPlace {
+  readonly number: number;
+  readonly part: number;
+}
+
+const FIRST: ContentPlace = { number: 0, part: 0 };
+
+/** The first header belongs to the body whose key seals it; any other is bound to its own. */
+function placeOf(stream: "facts" | "header", { number, part }: ContentPlace): RecordPlace {
+  return { stream, record: number, last: true, ...(number > 0 && { part }) };
 }
 
 /** The sentence of the last attempt, which changes while the message waits: its nonce is random and stands in front. */
@@ -156,10 +173,11 @@ function countingNonce({ stream, record }: RecordPlace): Buffer {
   return nonce;
 }
 
-function recordAad(key: MessageKey, { stream, record, last }: RecordPlace): Buffer {
-  return Buffer.from(`${key.messageId} ${stream} ${record} ${last ? "last" : "more"}`, "latin1");
+function recordAad(key: MessageKey, { stream, record, last, part }: RecordPlace): Buffer {
+  const of = part === undefined ? "" : ` of part ${part}`;
+  return Buffer.from(`${key.messageId} ${stream} ${record} ${last ? "last" : "more"}${of}`, "latin1");
 }
 
-function keyAad(messageId: string): Buffer {
-  return Buffer.from(`message key ${messageId}`, "latin1");
+function keyAad(messageId: string, part: number): Buffer {
+  return Buffer.from(`message key ${messageId}${part === 0 ? "" : ` part ${part}`}`, "latin1");
 }

@@ -5,7 +5,14 @@
 import type { Delivery, MessageFacts } from "../mail/delivery.ts";
 import { formatDomain, formatMailbox, formatReversePath } from "../mail/mailbox.ts";
 import type { Reason } from "../mail/outcome.ts";
-import { type FinishedMessage, type NewMessage, type QueueFilter, type QueueItem, StoreError } from "./queue.ts";
+import {
+  type FinishedMessage,
+  type NewContent,
+  type NewMessage,
+  type QueueFilter,
+  type QueueItem,
+  StoreError,
+} from "./queue.ts";
 import { type MessageKey, openMessageKey, type QueueKey, seal, tagOf, unseal, unsealDetail } from "./seal.ts";
 import type { SpooledBody } from "./spool.ts";
 import type { DeliveryRow, FilterRow, GoneRow, KeyRow, MessageRow } from "./sqlite-protocol.ts";
@@ -17,9 +24,42 @@ export function checkMessageId(id: string): void {
   if (!MESSAGE_ID.test(id)) throw new TypeError("A message id is 32 hex digits");
 }
 
-export function toMessageRow(message: NewMessage, body: SpooledBody, queueKey: QueueKey): MessageRow {
-  const { facts, header, deliveries } = message;
+/** `bodies`: those of the contents, each once; the first content has the first. */
+export function toMessageRow(message: NewMessage, bodies: readonly SpooledBody[], queueKey: QueueKey): MessageRow {
+  const { facts, contents, deliveries } = message;
+  const [first, ...others] = bodies;
   if (deliveries.length === 0) throw new TypeError("A message needs a delivery");
+  if (first === undefined || contents.length !== facts.contents.length)
+    throw new TypeError("A message needs a content, and says of each what it is");
+  if (deliveries.some(({ content }) => contents[content] === undefined))
+    throw new TypeError("A delivery names a content that is not there");
+  const [{ header }, ...variants] = contents as [NewContent, ...NewContent[]];
+  return {
+    id: facts.id,
+    receivedAt: facts.receivedAt,
+    size: facts.size,
+    bodyLength: first.length,
+    keyId: queueKey.id,
+    part: first.part,
+    wrapped: first.key.wrapped,
+    facts: seal(first.key, "facts", Buffer.from(JSON.stringify(facts), "utf8")),
+    header: seal(first.key, "header", header),
+    body: first.sealed ?? null,
+    variants: variants.map((variant, index) => {
+      const place = { number: index + 1, part: variant.body.part };
+      return { ...place, header: seal(first.key, "header", variant.header, place) };
+    }),
+    parts: others.map(({ part, length, key, sealed }) => ({
+      number: part,
+      length,
+      wrapped: key.wrapped,
+      body: sealed ?? null,
+    })),
+    deliveries: deliveryRows(message, queueKey),
+  };
+}
+
+function deliveryRows({ facts, deliveries }: NewMessage, queueKey: QueueKey): MessageRow["deliveries"] {
   const shared = [
     senderTag(queueKey, formatReversePath(facts.envelope.reversePath)),
     ...(facts.envelope.reversePath ? [domainTag(queueKey, formatDomain(facts.envelope.reversePath.domain))] : []),
@@ -28,21 +68,10 @@ export function toMessageRow(message: NewMessage, body: SpooledBody, queueKey: Q
   const addresses = new Map(
     facts.envelope.recipients.map(({ position, mailbox }) => [position, formatMailbox(mailbox)] as const),
   );
-  return {
-    id: facts.id,
-    receivedAt: facts.receivedAt,
-    size: facts.size,
-    bodyLength: body.length,
-    keyId: queueKey.id,
-    wrapped: body.key.wrapped,
-    facts: seal(body.key, "facts", Buffer.from(JSON.stringify(facts), "utf8")),
-    header: seal(body.key, "header", header),
-    body: body.sealed ?? null,
-    deliveries: deliveries.map((delivery) => ({
-      ...delivery,
-      tags: [...shared, ...delivery.positions.map((at) => recipientTag(queueKey, addresses.get(at) ?? ""))],
-    })),
-  };
+  return deliveries.map((delivery) => ({
+    ...delivery,
+    tags: [...shared, ...delivery.positions.map((at) => recipientTag(queueKey, addresses.get(at) ?? ""))],
+  }));
 }
 
 export function toFilterRow(filter: QueueFilter, queueKey: QueueKey): FilterRow {
@@ -64,14 +93,17 @@ export function toFilterRow(filter: QueueFilter, queueKey: QueueKey): FilterRow 
 
 /** Throws StoreError "damaged". */
 export function openKeyRow(row: KeyRow, queueKey: QueueKey): MessageKey {
-  if (row.keyId === queueKey.id) return openMessageKey(queueKey, row.messageId, row.wrapped);
+  if (row.keyId === queueKey.id) return openMessageKey(queueKey, row.messageId, row.wrapped, row.part);
   throw new StoreError("damaged", `Message ${row.messageId} is sealed with queue key ${row.keyId}, not ${queueKey.id}`);
 }
 
 /** Throws StoreError "damaged". */
 export function toDelivery(row: DeliveryRow, queueKey: QueueKey): { delivery: Delivery; key: MessageKey } {
   const key = openKeyRow(row, queueKey);
-  return { key, delivery: deliveryOf(row, openFacts(key, row.facts)) };
+  const facts = openFacts(key, row.facts);
+  if (!isMeantFor(row, facts))
+    throw new StoreError("damaged", `Delivery ${row.id} names a content that is not its recipients'`);
+  return { key, delivery: deliveryOf(row, facts) };
 }
 
 /** An item is shown whatever became of its content: what cannot be read is empty. */
@@ -107,14 +139,24 @@ export function toFinished(row: GoneRow, queueKey: QueueKey): FinishedMessage {
   return { id: row.messageId, recipients };
 }
 
+/** Which content a recipient gets stands in the sealed facts, too: the clear column alone must not change it. */
+function isMeantFor({ content, positions }: DeliveryRow, { contents }: MessageFacts): boolean {
+  const treated = contents[content];
+  if (treated?.positions === undefined) return treated !== undefined && contents.length === 1;
+  return positions.every((position) => treated.positions?.includes(position) === true);
+}
+
 function deliveryOf(row: DeliveryRow, message: MessageFacts): Delivery {
-  const { id, domain, attempts, expiresAt, positions } = row;
+  const { id, domain, attempts, expiresAt, positions, content } = row;
   const recipients = message.envelope.recipients.filter(({ position }) => positions.includes(position));
-  return { id, message, domain, recipients, attempts, expiresAt };
+  return { id, message, domain, recipients, attempts, expiresAt, content };
 }
 
 function openFacts(key: MessageKey, sealed: Uint8Array): MessageFacts {
-  return JSON.parse(unseal(key, "facts", sealed).toString("utf8")) as MessageFacts;
+  const facts = JSON.parse(unseal(key, "facts", sealed).toString("utf8")) as MessageFacts;
+  // Stored before there were several contents.
+  const { contents = [{ size: facts.size }] } = facts as Partial<MessageFacts>;
+  return { ...facts, contents };
 }
 
 function unreadableFacts(row: DeliveryRow): MessageFacts {
@@ -126,6 +168,7 @@ function unreadableFacts(row: DeliveryRow): MessageFacts {
     listener: "",
     client: { address: "", port: 0, helo: "", via: "internal" },
     notice: false,
+    contents: [{ size: row.size }],
   };
 }
 

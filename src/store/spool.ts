@@ -3,6 +3,7 @@
  * Holds at most two records in memory. What it leaves on disk is durable after `end`, and gone after `discard`.
  */
 import { join } from "node:path";
+import { bodyFileName } from "./body-file.ts";
 import { type Disk, toStoreError, type WritableFile } from "./disk.ts";
 import type { FreeSpace } from "./free-space.ts";
 import type { SealedBody, Spool, StoreError } from "./queue.ts";
@@ -36,7 +37,7 @@ export function createSpool(
   key: MessageKey,
   register: { readonly onEnd: (body: SpooledBody) => void; readonly taken: (body: SealedBody) => boolean },
 ): Spool {
-  const path = join(deps.bodies, key.messageId);
+  const path = join(deps.bodies, bodyFileName(key.messageId, key.part));
   let pending = Buffer.allocUnsafeSlow(FIRST_BUFFER);
   let filled = 0;
   let length = 0;
@@ -85,7 +86,7 @@ export function createSpool(
   };
   const end = async (): Promise<SpooledBody> => {
     await sealPending(true);
-    const body = { messageId: key.messageId, length, key };
+    const body = { messageId: key.messageId, part: key.part, length, key };
     if (file === undefined) return { ...body, sealed: joined(kept) };
     await file.datasync();
     await close();

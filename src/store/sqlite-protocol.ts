@@ -12,12 +12,31 @@ export interface MessageRow {
   readonly size: number;
   readonly bodyLength: number;
   readonly keyId: string;
+  /** Of the first content, as are the key, the header and the body here. */
+  readonly part: number;
   readonly wrapped: Uint8Array;
   readonly facts: Uint8Array;
   readonly header: Uint8Array;
   /** null: it lies in a file. */
   readonly body: Uint8Array | null;
+  readonly variants: readonly VariantRow[];
+  readonly parts: readonly PartRow[];
   readonly deliveries: readonly NewDeliveryRow[];
+}
+
+/** A content that is not the first: its header, and which body it has. */
+export interface VariantRow {
+  readonly number: number;
+  readonly header: Uint8Array;
+  readonly part: number;
+}
+
+/** A body that is not the first's, under a key of its own. */
+export interface PartRow {
+  readonly number: number;
+  readonly length: number;
+  readonly wrapped: Uint8Array;
+  readonly body: Uint8Array | null;
 }
 
 export interface NewDeliveryRow {
@@ -25,6 +44,7 @@ export interface NewDeliveryRow {
   readonly domain: string;
   readonly partner: string | null;
   readonly positions: readonly number[];
+  readonly content: number;
   readonly state: "leased" | "waiting";
   readonly nextAttemptAt: number;
   readonly expiresAt: number;
@@ -43,6 +63,8 @@ export interface CompletionRow {
 export interface KeyRow {
   readonly messageId: string;
   readonly keyId: string;
+  /** The body that the key seals. */
+  readonly part: number;
   readonly wrapped: Uint8Array;
 }
 
@@ -50,7 +72,8 @@ export interface GoneRow extends KeyRow {
   readonly facts: Uint8Array;
   /** Position and end of every recipient. */
   readonly ends: readonly (readonly [number, RecipientEnd])[];
-  readonly filed: boolean;
+  /** Bodies that lie in files. */
+  readonly filed: readonly number[];
 }
 
 export interface DeliveryRow extends KeyRow {
@@ -62,6 +85,7 @@ export interface DeliveryRow extends KeyRow {
   readonly partner: string | null;
   /** Of recipients that are pending. */
   readonly positions: readonly number[];
+  readonly content: number;
   readonly state: DeliveryState;
   readonly nextAttemptAt: number;
   readonly expiresAt: number;
@@ -81,6 +105,11 @@ export interface FilterRow {
   readonly reason?: string;
   readonly before?: number;
   readonly tags: readonly Uint8Array[];
+}
+
+export interface ContentKey {
+  readonly messageId: string;
+  readonly content: number;
 }
 
 /** Each call's input and answer. */
@@ -103,9 +132,13 @@ export interface Calls {
     readonly out: readonly string[];
   };
   readonly nextDue: { readonly in: number; readonly out: number | null };
-  readonly header: { readonly in: string; readonly out: (KeyRow & { readonly header: Uint8Array }) | null };
+  /** `contentPart`: the body that the header is bound to. */
+  readonly header: {
+    readonly in: ContentKey;
+    readonly out: (KeyRow & { readonly header: Uint8Array; readonly contentPart: number }) | null;
+  };
   readonly body: {
-    readonly in: string;
+    readonly in: ContentKey;
     readonly out: (KeyRow & { readonly length: number; readonly body: Uint8Array | null }) | null;
   };
   readonly list: {
@@ -166,7 +199,7 @@ export interface EngineStart {
 }
 
 export type EngineOpened =
-  | { readonly kind: "open" /** Messages whose body lies in a file. */; readonly filed: readonly string[] }
+  | { readonly kind: "open" /** Names of the body files. */; readonly filed: readonly string[] }
   | {
       readonly kind: "refused";
       readonly problem: StoreStartProblem;

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import type { StsPolicyCache } from "../mail/sts-policy.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
+import { bodyFileName } from "./body-file.ts";
 import { readBody } from "./body-reader.ts";
 import { createFolderSync, type Disk, nodeDisk } from "./disk.ts";
 import { createFreeSpace, type FreeSpace } from "./free-space.ts";
@@ -83,9 +84,13 @@ function assemble(base: {
   const syncBodies = createFolderSync(disk, bodies);
   const spoolDeps = { disk, space, bodies, syncBodies, onFailure: care.onFailure };
   return {
-    openSpool: (messageId) => {
+    openSpool: (messageId, part = 0) => {
       checkMessageId(messageId);
-      return createSpool(spoolDeps, createMessageKey(key, messageId, deps.random), intake.spools);
+      return createSpool(spoolDeps, createMessageKey(key, messageId, deps.random, part), intake.spools);
+    },
+    reread: async (body) => {
+      const { key: messageKey, length, sealed, messageId, part } = intake.spools.of(body);
+      return readBody({ key: messageKey, length, from: sealed ?? join(bodies, bodyFileName(messageId, part)) }, disk);
     },
     enqueue: (message) =>
       operations.run(() =>
@@ -170,20 +175,20 @@ async function finish({ key, disk, bodies, care }: Parts, gone: readonly GoneRow
   if (gone.length > 0) care.shredSoon();
   for (const { filed, messageId } of gone) {
     // A file that stays is swept at the next start; without its key nobody can read it.
-    if (filed) await disk.remove(join(bodies, messageId)).catch(() => undefined);
+    for (const part of filed) await disk.remove(join(bodies, bodyFileName(messageId, part))).catch(() => undefined);
   }
   return gone.map((row) => toFinished(row, key));
 }
 
 function contentOf({ key, link, disk, bodies }: Parts): Pick<QueueStore, "header" | "body"> {
   return {
-    header: async (id) => {
-      const row = (await link.call("header", id)) ?? missing(id);
-      return unseal(openKeyRow(row, key), "header", row.header);
+    header: async (messageId, content) => {
+      const row = (await link.call("header", { messageId, content })) ?? missing(messageId);
+      return unseal(openKeyRow(row, key), "header", row.header, { number: content, part: row.contentPart });
     },
-    body: async (id) => {
-      const row = (await link.call("body", id)) ?? missing(id);
-      const from = row.body ?? join(bodies, row.messageId);
+    body: async (messageId, content) => {
+      const row = (await link.call("body", { messageId, content })) ?? missing(messageId);
+      const from = row.body ?? join(bodies, bodyFileName(row.messageId, row.part));
       return readBody({ key: openKeyRow(row, key), length: row.length, from }, disk);
     },
   };
@@ -247,8 +252,9 @@ function createOperations(care: StoreCare): Operations {
 }
 
 /** Memory that is handed to the thread rather than copied: only what nothing else shares. */
-function handOver({ facts, header, body }: MessageRow): ArrayBuffer[] {
-  return [facts, header, body].flatMap((bytes) => {
+function handOver({ facts, header, body, variants, parts }: MessageRow): ArrayBuffer[] {
+  const others = [...variants.map((variant) => variant.header), ...parts.map((part) => part.body)];
+  return [facts, header, body, ...others].flatMap((bytes) => {
     const own = bytes?.buffer instanceof ArrayBuffer && bytes.byteLength === bytes.buffer.byteLength;
     return own ? [bytes.buffer] : [];
   });

@@ -1,8 +1,9 @@
 /** The statements that only look. Every result is bounded: an open read would keep the log from being emptied. */
 import type { DatabaseSync } from "node:sqlite";
 import type { DeliveryState, QueueStats } from "./queue.ts";
-import type { Calls } from "./sqlite-protocol.ts";
-import { bind, bytes, conditions, DELIVERY_COLUMNS, text, toDeliveryRow, toKeyRow } from "./sqlite-rows.ts";
+import { bodyFileName } from "./body-file.ts";
+import type { Calls, ContentKey } from "./sqlite-protocol.ts";
+import { bind, bytes, conditions, DELIVERY_COLUMNS, type Row, text, toDeliveryRow, toKeyRow } from "./sqlite-rows.ts";
 
 type Read<K extends keyof Calls> = (input: Calls[K]["in"]) => Calls[K]["out"];
 
@@ -13,7 +14,7 @@ export interface Reads {
   readonly body: Read<"body">;
   readonly list: Read<"list">;
   readonly stats: () => QueueStats;
-  /** Messages whose body lies in a file. */
+  /** Names of the body files. */
   readonly filed: () => string[];
 }
 
@@ -35,11 +36,23 @@ export function prepareReads(database: DatabaseSync): Reads {
   const nextDue = database.prepare(
     "SELECT min(next_attempt_at) AS at FROM delivery WHERE state = 'waiting' AND next_attempt_at > $1",
   );
-  const content = (column: string): string =>
-    `SELECT m.id AS message_id, m.key_id, m.wrapped_key, m.body_length, c.${column} FROM message m
-     JOIN content c ON c.message = m.seq WHERE m.id = $1`;
-  const header = database.prepare(content("header"));
-  const body = database.prepare(content("body"));
+  const first = database.prepare(`SELECT m.id AS message_id, m.key_id, m.wrapped_key, m.part, m.body_length AS length,
+     c.body FROM message m JOIN content c ON c.message = m.seq WHERE m.id = $1`);
+  const firstHeader = database.prepare(`SELECT m.id AS message_id, m.key_id, m.wrapped_key, m.part,
+     m.part AS content_part, c.header FROM message m JOIN content c ON c.message = m.seq WHERE m.id = $1`);
+  const variant = database.prepare(`SELECT m.id AS message_id, m.key_id, m.wrapped_key, m.part,
+     v.part AS content_part, v.header FROM message m JOIN variant v ON v.message = m.seq WHERE m.id = $1 AND v.number = $2`);
+  const part = database.prepare(`SELECT m.id AS message_id, m.key_id, p.wrapped_key, p.number AS part, p.length, p.body
+     FROM message m JOIN part p ON p.message = m.seq WHERE m.id = $1 AND p.number = $2`);
+  const headerRow = ({ messageId, content }: ContentKey): Row | undefined =>
+    content === 0 ? firstHeader.get(bind(messageId)) : variant.get(bind(messageId, content));
+  const bodyRow = (which: ContentKey): Row | undefined => {
+    if (which.content === 0) return first.get(bind(which.messageId));
+    const found = headerRow(which);
+    if (found === undefined) return undefined;
+    const isFirst = found["content_part"] === found["part"];
+    return isFirst ? first.get(bind(which.messageId)) : part.get(bind(which.messageId, Number(found["content_part"])));
+  };
   const seqOf = database.prepare("SELECT seq FROM delivery WHERE id = $1");
   return {
     dueDomains: ({ now, except, limit }) =>
@@ -48,15 +61,16 @@ export function prepareReads(database: DatabaseSync): Reads {
       const at = nextDue.get(bind(now))?.["at"];
       return typeof at === "number" ? at : null;
     },
-    header: (id) => {
-      const row = header.get(bind(id));
-      return row === undefined ? null : { ...toKeyRow(row), header: bytes(row["header"]) };
+    header: (which) => {
+      const row = headerRow(which);
+      if (row === undefined) return null;
+      return { ...toKeyRow(row), header: bytes(row["header"]), contentPart: Number(row["content_part"]) };
     },
-    body: (id) => {
-      const row = body.get(bind(id));
+    body: (which) => {
+      const row = bodyRow(which);
       if (row === undefined) return null;
       const inRow = row["body"] instanceof Uint8Array ? row["body"] : null;
-      return { ...toKeyRow(row), length: Number(row["body_length"]), body: inRow };
+      return { ...toKeyRow(row), length: Number(row["length"]), body: inRow };
     },
     list: ({ filter, limit, after }) => {
       const from = typeof after === "string" ? Number(seqOf.get(bind(after))?.["seq"] ?? 0) : (after ?? 0);
@@ -71,9 +85,10 @@ export function prepareReads(database: DatabaseSync): Reads {
     stats: () => stats(database),
     filed: () =>
       database
-        .prepare("SELECT id FROM message WHERE filed = 1")
+        .prepare(`SELECT id, part FROM message WHERE filed = 1 UNION ALL
+          SELECT m.id, p.number FROM part p JOIN message m ON m.seq = p.message WHERE p.filed = 1`)
         .all()
-        .map((row) => text(row["id"])),
+        .map((row) => bodyFileName(text(row["id"]), Number(row["part"]))),
   };
 }
 

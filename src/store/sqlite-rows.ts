@@ -11,7 +11,7 @@ export function bind(...values: readonly SQLInputValue[]): Record<string, SQLInp
 }
 
 export const DELIVERY_COLUMNS = `d.seq, d.id, d.domain, d.partner, d.positions, d.state, d.next_attempt_at, d.expires_at,
-  d.attempts, d.reason, d.detail, m.id AS message_id, m.key_id, m.wrapped_key, m.facts, m.size, m.received_at`;
+  d.attempts, d.reason, d.detail, d.content, m.id AS message_id, m.key_id, m.wrapped_key, m.part, m.facts, m.size, m.received_at`;
 
 /** Conditions on `delivery d JOIN message m`, each behind an AND; their parameters follow the given ones. */
 export function conditions(
@@ -36,12 +36,19 @@ export function conditions(
 }
 
 export function toKeyRow(row: Row): KeyRow {
-  return { messageId: text(row["message_id"]), keyId: text(row["key_id"]), wrapped: bytes(row["wrapped_key"]) };
+  return {
+    messageId: text(row["message_id"]),
+    keyId: text(row["key_id"]),
+    part: Number(row["part"]),
+    wrapped: bytes(row["wrapped_key"]),
+  };
 }
 
-export function toGoneRow(row: Row): GoneRow {
+/** `others`: bodies beside the first that lie in files. */
+export function toGoneRow(row: Row, others: readonly number[]): GoneRow {
   const ends = JSON.parse(text(row["ends"])) as GoneRow["ends"];
-  return { ...toKeyRow(row), facts: bytes(row["facts"]), ends, filed: row["filed"] === 1 };
+  const first = row["filed"] === 1 ? [Number(row["part"])] : [];
+  return { ...toKeyRow(row), facts: bytes(row["facts"]), ends, filed: [...first, ...others] };
 }
 
 export function toDeliveryRow(row: Row): DeliveryRow {
@@ -54,6 +61,7 @@ export function toDeliveryRow(row: Row): DeliveryRow {
     domain: text(row["domain"]),
     partner: textOrNull(row["partner"]),
     positions: JSON.parse(text(row["positions"])) as number[],
+    content: Number(row["content"]),
     state: text(row["state"]) as DeliveryState,
     nextAttemptAt: Number(row["next_attempt_at"]),
     expiresAt: Number(row["expires_at"]),

@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
+import { messageIdOfFile } from "./body-file.ts";
 import { type Disk, ensureFile } from "./disk.ts";
 import type { FreeSpace } from "./free-space.ts";
 import { SCHEMA_VERSION } from "./migrations/migrate.ts";
@@ -85,12 +86,12 @@ async function openDatabase(
     keyId: key.id,
     now: clock.now(),
     held: deps.held(),
-    forget: [...doubt],
+    forget: [...new Set([...doubt].map(messageIdOfFile))],
     checkpointPages: pages,
   });
   const onReopened = ({ filed }: { readonly filed: readonly string[] }): void => {
     const kept = new Set(filed);
-    for (const id of doubt) if (!kept.has(id)) disk.remove(join(files.bodies, id)).catch(() => undefined);
+    for (const name of doubt) if (!kept.has(name)) disk.remove(join(files.bodies, name)).catch(() => undefined);
     doubt.clear();
   };
   const { link, opened } = await openLink({ clock, start, onReopened });

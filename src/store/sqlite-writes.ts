@@ -37,6 +37,9 @@ interface Statements {
   readonly dropDelivery: StatementSync;
   readonly wait: StatementSync;
   readonly dropEmpty: StatementSync;
+  readonly variant: StatementSync;
+  readonly part: StatementSync;
+  readonly filedParts: StatementSync;
   readonly park: StatementSync;
   readonly due: StatementSync;
   readonly lease: StatementSync;
@@ -95,11 +98,15 @@ const LONGEST_WAIT_MS = 86_400_000;
 function prepare(database: DatabaseSync): Statements {
   const sql = (text: string): StatementSync => database.prepare(text);
   return {
-    message: sql(`INSERT INTO message (id, received_at, size, body_length, filed, key_id, wrapped_key, facts)
-      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`),
+    message: sql(`INSERT INTO message (id, received_at, size, body_length, filed, key_id, wrapped_key, facts, part)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`),
+    variant: sql("INSERT INTO variant (message, number, part, header) VALUES ($1, $2, $3, $4)"),
+    part: sql("INSERT INTO part (message, number, length, filed, wrapped_key, body) VALUES ($1, $2, $3, $4, $5, $6)"),
+    filedParts: sql("SELECT number FROM part WHERE message = $1 AND filed = 1"),
     content: sql("INSERT INTO content (message, header, body) VALUES ($1, $2, $3)"),
-    delivery: sql(`INSERT INTO delivery (id, message, domain, partner, positions, state, next_attempt_at, expires_at)
-      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`),
+    delivery:
+      sql(`INSERT INTO delivery (id, message, domain, partner, positions, state, next_attempt_at, expires_at, content)
+      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`),
     tag: sql("INSERT INTO tag (tag, delivery) VALUES ($1, $2) ON CONFLICT DO NOTHING"),
     leased: sql("SELECT seq, message, positions FROM delivery WHERE id = $1 AND state = 'leased'"),
     ends: sql(`UPDATE message SET ends = (
@@ -111,7 +118,7 @@ function prepare(database: DatabaseSync): Statements {
         next_attempt_at = coalesce($4, next_attempt_at), reason = coalesce($5, reason), detail = coalesce($6, detail)
       WHERE seq = $1`),
     dropEmpty: sql(`DELETE FROM message WHERE seq = $1 AND NOT EXISTS (SELECT 1 FROM delivery WHERE message = $1)
-      RETURNING id AS message_id, key_id, wrapped_key, facts, ends, filed`),
+      RETURNING id AS message_id, key_id, wrapped_key, part, facts, ends, filed`),
     park: sql("UPDATE delivery SET state = 'parked', detail = coalesce($2, detail) WHERE id = $1 AND state = 'leased'"),
     due: sql(`SELECT ${DELIVERY_COLUMNS} FROM delivery d JOIN message m ON m.seq = d.message
       WHERE d.state = 'waiting' AND d.domain = $1 AND d.next_attempt_at <= $2
@@ -123,16 +130,19 @@ function prepare(database: DatabaseSync): Statements {
 function insertMessage(sql: Statements, row: MessageRow): void {
   const filed = row.body === null ? 1 : 0;
   const { lastInsertRowid: message } = sql.message.run(
-    bind(row.id, row.receivedAt, row.size, row.bodyLength, filed, row.keyId, row.wrapped, row.facts),
+    bind(row.id, row.receivedAt, row.size, row.bodyLength, filed, row.keyId, row.wrapped, row.facts, row.part),
   );
   sql.content.run(bind(message, row.header, row.body));
+  for (const { number, part, header } of row.variants) sql.variant.run(bind(message, number, part, header));
+  for (const { number, length, wrapped, body } of row.parts)
+    sql.part.run(bind(message, number, length, body === null ? 1 : 0, wrapped, body));
   for (const delivery of row.deliveries) insertDelivery(sql, message, delivery);
 }
 
 function insertDelivery(sql: Statements, message: number | bigint, row: NewDeliveryRow): void {
-  const { id, domain, partner, positions, state, nextAttemptAt, expiresAt, tags } = row;
+  const { id, domain, partner, positions, state, nextAttemptAt, expiresAt, content, tags } = row;
   const { lastInsertRowid } = sql.delivery.run(
-    bind(id, message, domain, partner, json(positions), state, nextAttemptAt, expiresAt),
+    bind(id, message, domain, partner, json(positions), state, nextAttemptAt, expiresAt, content),
   );
   for (const tag of tags) sql.tag.run(bind(tag, lastInsertRowid));
 }
@@ -157,7 +167,8 @@ function complete(sql: Statements, row: CompletionRow): readonly GoneRow[] | nul
 function dropDelivery(sql: Statements, seq: number, message: number, ended: CompletionRow["ended"]): GoneRow[] {
   addEnds(sql, message, ended);
   sql.dropDelivery.run(bind(seq));
-  return sql.dropEmpty.all(bind(message)).map(toGoneRow);
+  const others = sql.filedParts.all(bind(message)).map((row) => Number(row["number"]));
+  return sql.dropEmpty.all(bind(message)).map((row) => toGoneRow(row, others));
 }
 
 function addEnds(sql: Statements, message: number, ended: CompletionRow["ended"]): void {

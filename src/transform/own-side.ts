@@ -33,6 +33,19 @@ const INSIDE_SUFFIXES = [
   "private",
 ];
 
+/**
+ * Whether an address is in one of the networks that may hand mail in. One that is everybody's (prefix 0) tells nothing
+ * of the inside.
+ */
+export function insideAddresses(
+  networks: readonly { readonly address: string; readonly prefix: number }[],
+): OwnSide["isClientAddress"] {
+  const inside = new BlockList();
+  for (const { address, prefix } of networks)
+    if (prefix > 0) inside.addSubnet(address, prefix, isIP(address) === 6 ? "ipv6" : "ipv4");
+  return (address) => inside.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+}
+
 /** What servers write where they know no name. */
 const NO_NAME = "unknown";
 

@@ -29,8 +29,14 @@ export function mailbox(text: string): Mailbox {
   return parsed;
 }
 
-export async function spoolBody(queue: QueueStore, id: string, body: Buffer, chunk = 16_384): Promise<SealedBody> {
-  const spool = queue.openSpool(id);
+export async function spoolBody(
+  queue: QueueStore,
+  id: string,
+  body: Buffer,
+  chunk = 16_384,
+  part = 0,
+): Promise<SealedBody> {
+  const spool = queue.openSpool(id, part);
   for (let at = 0; at < body.length; at += chunk) await spool.write(body.subarray(at, at + chunk));
   return spool.end();
 }
@@ -56,6 +62,7 @@ export async function prepare(queue: QueueStore, wanted: Wanted = {}): Promise<N
     client: { address: "192.0.2.7", port: 40_000, helo: "client.inside.test", via: "network" },
     ...(wanted.messageId !== undefined && { messageId: wanted.messageId }),
     notice: false,
+    contents: [{ size: header.length + body.length }],
   };
   const domains = [...new Set(addresses.map(({ domain }) => formatDomain(domain)))];
   const deliveries = domains.map((domain, index) => ({
@@ -63,11 +70,12 @@ export async function prepare(queue: QueueStore, wanted: Wanted = {}): Promise<N
     domain,
     partner: wanted.partner ?? null,
     positions: addresses.flatMap((address, at) => (formatDomain(address.domain) === domain ? [at] : [])),
+    content: 0,
     state: wanted.state ?? ("waiting" as const),
     nextAttemptAt: wanted.at ?? receivedAt,
     expiresAt: receivedAt + 86_400_000,
   }));
-  return { facts, header, body: await spoolBody(queue, id, body), deliveries };
+  return { facts, contents: [{ header, body: await spoolBody(queue, id, body) }], deliveries };
 }
 
 export async function put(queue: QueueStore, wanted: Wanted = {}): Promise<NewMessage> {
@@ -76,9 +84,9 @@ export async function put(queue: QueueStore, wanted: Wanted = {}): Promise<NewMe
   return message;
 }
 
-export async function bodyOf(queue: QueueStore, id: string): Promise<Buffer> {
+export async function bodyOf(queue: QueueStore, id: string, content = 0): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of await queue.body(id)) chunks.push(chunk as Buffer);
+  for await (const chunk of await queue.body(id, content)) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
 }
 

@@ -39,6 +39,7 @@ const FIELDS: { readonly [K in keyof Events]: Named<Events[K]> } = {
     partners: true,
     rules: true,
     requireTls: true,
+    headersKept: true,
   },
   "message.refused": {
     ...session,
@@ -68,6 +69,8 @@ const FIELDS: { readonly [K in keyof Events]: Named<Events[K]> } = {
     smtp: true,
     detail: true,
     bytes: true,
+    smime: true,
+    dkim: true,
     durationMs: true,
     delayMs: true,
     nextAttempt: true,

@@ -133,7 +133,7 @@ describe("a changed octet", () => {
   it.each(["header", "body"] as const)("in the %s is told when it is read; others are not touched", async (part) => {
     const [bad, good] = [await put(queue, { state: "leased" }), await put(queue)];
     damage(part, bad.facts.id);
-    const read = (id: string): Promise<unknown> => (part === "header" ? queue.header(id) : bodyOf(queue, id));
+    const read = (id: string): Promise<unknown> => (part === "header" ? queue.header(id, 0) : bodyOf(queue, id));
     await expect(read(bad.facts.id)).rejects.toMatchObject({ name: "StoreError", kind: "damaged" });
     await read(good.facts.id);
     await queue.park(`${bad.facts.id}-0`, "damaged");

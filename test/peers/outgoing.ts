@@ -98,6 +98,7 @@ export function deliveryOf({ to, from = "anna@sender.test", mail, content = lett
     domain: "acme.test",
     recipients,
     attempts: 0,
+    content: 0,
     expiresAt: Date.now() + 86_400_000,
     message: {
       id: randomBytes(16).toString("hex"),
@@ -111,6 +112,7 @@ export function deliveryOf({ to, from = "anna@sender.test", mail, content = lett
       listener: "smarthost",
       client: { address: "127.0.0.1", port: 1, helo: "client.test", via: "network" },
       notice: false,
+      contents: [{ size: content.length }],
     },
   };
 }

@@ -13,6 +13,7 @@ export function item(number: number, over: Partial<QueueItem> & { domain?: strin
       domain,
       recipients: [{ position: 0, mailbox: parseMailbox(`bea@${domain}`)! }],
       attempts: 2,
+      content: 0,
       expiresAt: 500_000_000,
     },
     state: "waiting",

@@ -54,6 +54,7 @@ function input({ sender, envid, ownNotice, ...changes }: Changes = {}): FailureN
       listener: "smarthost",
       client: { address: "127.0.0.1", port: 4711, helo: "client", via: "network" },
       notice: ownNotice === true,
+      contents: [{ size: 1000 }],
     },
     header: Buffer.from("From: anna@example.org\r\nMessage-ID: <1@example.org>\r\nSubject: Lunch\r\n\r\n"),
     unreached: [EXPIRED],

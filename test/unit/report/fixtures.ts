@@ -22,6 +22,8 @@ export function deliveryFields(over: Partial<DeliveryFields> = {}): DeliveryFiel
     smtp: { code: 250, text: "2.0.0 Ok" },
     detail: undefined,
     bytes: 4096,
+    smime: undefined,
+    dkim: undefined,
     durationMs: 12,
     delayMs: 20,
     nextAttempt: undefined,

@@ -37,6 +37,7 @@ describe("settling an attempt", () => {
     domain: "acme.example",
     recipients,
     attempts,
+    content: 0,
     expiresAt: 1_000_000,
   });
   const delivered: Outcome = { kind: "delivered", smtp: { code: 250, text: "ok" } };

@@ -43,6 +43,7 @@ export const facts: MessageFacts = {
   listener: "smarthost",
   client: { address: "127.0.0.1", port: 1, helo: "pc", via: "network" },
   notice: false,
+  contents: [{ size: 100 }],
 };
 
 export function delivery(over: Partial<Delivery> = {}): Delivery {
@@ -52,6 +53,7 @@ export function delivery(over: Partial<Delivery> = {}): Delivery {
     domain: "acme.example",
     recipients: facts.envelope.recipients,
     attempts: 0,
+    content: 0,
     expiresAt: 1_000_000,
     ...over,
   };

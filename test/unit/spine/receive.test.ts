@@ -1,8 +1,13 @@
 import { describe, expect, it } from "vitest";
 import type { Delivery } from "../../../src/mail/delivery.ts";
 import { parseMailbox } from "../../../src/mail/mailbox.ts";
+import { reply, type SmtpReply } from "../../../src/mail/smtp-reply.ts";
+import { UNTOUCHED } from "../../../src/mail/treatment.ts";
 import { createReceive } from "../../../src/receive.ts";
 import { type NewMessage, StoreError } from "../../../src/store/queue.ts";
+import { DkimSigningError } from "../../../src/transform/dkim/sign.ts";
+import type { Content } from "../../../src/transform/finish.ts";
+import type { Incoming, Treating } from "../../../src/transform/treat.ts";
 import { outbound } from "../decide/policies.ts";
 import { facts } from "./fixtures.ts";
 
@@ -13,6 +18,16 @@ interface Case {
   readonly write?: () => Promise<void>;
   readonly full?: readonly string[];
   readonly reversePath?: string | null;
+  readonly treat?: (message: Incoming) => Promise<Treating | SmtpReply>;
+}
+
+/** One content for all, as it came. */
+function leftAlone({ header, addressees }: Incoming): Treating {
+  const seal = (size: number) => Promise.resolve({ header, treated: { size: header.length + size } });
+  return {
+    passed: () => undefined,
+    finish: () => Promise.resolve([{ positions: addressees.map(({ recipient }) => recipient.position), seal }]),
+  };
 }
 
 async function* text(...chunks: string[]): AsyncGenerator<Buffer> {
@@ -23,21 +38,23 @@ function rig(given: Case) {
   const diary: string[] = [];
   const stored: NewMessage[] = [];
   const submitted: Delivery[] = [];
-  const remembered: string[] = [];
+  const remembered: number[] = [];
+  const treated: Incoming[] = [];
   const acme = outbound({ partner: "acme", lifetimeMs: 1_000 });
   const receive = createReceive({
     clock: { now: () => 5_000, monotonic: () => 0, sleep: () => Promise.resolve(), after: () => () => undefined },
     random: { bytes: (length) => Buffer.alloc(length, 0xab), fraction: () => 0 },
     hostname: () => "relay.example.org",
     queue: {
-      openSpool: (messageId) => {
+      reread: () => Promise.reject(new Error("a small body is not read back")),
+      openSpool: (messageId, part = 0) => {
         let length = 0;
         return {
           write: (chunk) => {
             length += chunk.length;
             return given.write?.() ?? Promise.resolve();
           },
-          end: () => Promise.resolve({ messageId, length }),
+          end: () => Promise.resolve({ messageId, part, length }),
           discard: () => Promise.resolve(void diary.push("discard")),
         };
       },
@@ -51,6 +68,10 @@ function rig(given: Case) {
       outbound: ({ domain }) => (domain === "acme.example" ? acme : outbound()),
       bounceLifetimeMs: 77,
     }),
+    treat: (message) => {
+      treated.push(message);
+      return given.treat?.(message) ?? Promise.resolve(leftAlone(message));
+    },
     dispatcher: {
       reserve: (domain) =>
         given.full?.includes(domain)
@@ -59,7 +80,7 @@ function rig(given: Case) {
       arrived: (domain) => void diary.push(`waits ${domain}`),
     },
     passed: () => undefined,
-    remember: (id) => void remembered.push(id),
+    remember: (_, content) => void remembered.push(content),
     emit: (event) => void diary.push(event),
   });
   const recipients = (given.recipients ?? ["a@acme.example"]).map((address, position) => ({
@@ -75,7 +96,7 @@ function rig(given: Case) {
     header: Buffer.from("Message-ID: <1@example.org>\r\nFrom: Anna <anna@example.org>\r\n\r\n"),
     body: given.body?.() ?? text("hello\r\n"),
   });
-  return { answer, diary, stored, submitted, remembered };
+  return { answer, diary, stored, submitted, remembered, treated };
 }
 
 describe("receiving a message", () => {
@@ -88,7 +109,7 @@ describe("receiving a message", () => {
     expect(answered).toBe(false);
     gate.resolve();
     expect(await answer).toEqual({ code: 250, enhancedCode: "2.0.0", text: `${"ab".repeat(16)} queued` });
-    expect(diary).toEqual(["stored", "message.accepted"]);
+    expect(diary).toEqual(["stored", "message.accepted", "discard"]);
   });
   it.each([
     ["no-space", 452, "4.3.1"],
@@ -98,12 +119,12 @@ describe("receiving a message", () => {
     expect(await answer).toMatchObject({ code, enhancedCode });
     expect(submitted).toEqual([]);
     expect(remembered).toEqual([]);
-    expect(diary).toEqual(["back acme.example", "error"]);
+    expect(diary).toEqual(["back acme.example", "error", "discard"]);
   });
   it("a disk that fills while the body arrives leaves nothing behind", async () => {
     const { answer, diary } = rig({ write: () => Promise.reject(new StoreError("no-space", "full")) });
     expect((await answer).code).toBe(452);
-    expect(diary).toEqual(["discard", "error"]);
+    expect(diary).toEqual(["error", "discard"]);
   });
   it("content that is refused leaves nothing behind, and is told to the session", async () => {
     const refusal = new Error("refused");
@@ -120,7 +141,7 @@ describe("receiving a message", () => {
     const recipients = ["a@acme.example", "x@other.example", "b@acme.example"];
     const { answer, diary, stored, submitted, remembered } = rig({ recipients, full: ["other.example"] });
     await answer;
-    expect(diary).toEqual(["stored", "message.accepted", "waits other.example"]);
+    expect(diary).toEqual(["stored", "message.accepted", "waits other.example", "discard"]);
     expect(stored[0]?.deliveries).toMatchObject([
       { domain: "acme.example", partner: "acme", positions: [0, 2], state: "leased", expiresAt: 6_000 },
       { domain: "other.example", partner: null, positions: [1], state: "waiting", nextAttemptAt: 5_000 },
@@ -136,19 +157,77 @@ describe("receiving a message", () => {
   it("does not keep a large body in memory", async () => {
     const { answer, stored, remembered } = rig({ body: () => text("x".repeat(100_000), "y".repeat(100_000)) });
     await answer;
-    expect(stored[0]?.body.length).toBe(200_000);
+    expect(stored[0]?.contents[0]?.body.length).toBe(200_000);
     expect(remembered).toEqual([]);
   });
-  it("puts our Received field on top and changes nothing else", async () => {
-    const { answer, stored } = rig({});
+  it("hands over what the treatment needs, and stores what it made", async () => {
+    const { answer, stored, treated } = rig({ recipients: ["a@acme.example", "x@other.example"] });
     await answer;
-    const lines = stored[0]!.header.toString().split("\r\n");
-    expect(lines[0]).toBe("Received: from pc ([127.0.0.1])");
-    expect(lines.slice(3)).toEqual(["Message-ID: <1@example.org>", "From: Anna <anna@example.org>", "", ""]);
+    expect(treated[0]).toMatchObject({
+      reversePath: facts.envelope.reversePath,
+      addressees: [{ treatment: UNTOUCHED }, { treatment: UNTOUCHED }],
+      hop: { hostname: "relay.example.org", queueId: "ab".repeat(16), at: 5_000, smtpUtf8: false },
+      expiresAt: 5_000 + 432_000_000,
+    });
+    const { header } = treated[0]!;
+    expect(stored[0]?.contents).toMatchObject([{ header, body: { part: 0 } }]);
     expect(stored[0]?.facts).toMatchObject({
       messageId: "<1@example.org>",
       fromDomain: "example.org",
-      size: stored[0]!.header.length + 7,
+      size: header.length + 7,
+      contents: [{ size: header.length + 7 }],
     });
+  });
+  it("stores one body for contents that leave it as it came, and one of its own for each new one", async () => {
+    const made = (name: string, positions: number[], ...body: string[]): Content => ({
+      positions,
+      ...(body.length > 0 && { body: text(...body) }),
+      seal: (size) => Promise.resolve({ header: Buffer.from(`${name}\r\n\r\n`), treated: { size } }),
+    });
+    const finish = () => Promise.resolve([made("a", [0]), made("b", [1]), made("c", [2], "sealed", " body")]);
+    const { answer, stored, submitted, remembered } = rig({
+      recipients: ["a@acme.example", "b@acme.example", "c@acme.example"],
+      treat: () => Promise.resolve({ passed: () => undefined, finish }),
+    });
+    expect((await answer).code).toBe(250);
+    const [message] = stored;
+    expect(message?.contents.map(({ header, body }) => [header.toString()[0], body.part, body.length])).toEqual([
+      ["a", 0, 7],
+      ["b", 0, 7],
+      ["c", 1, 11],
+    ]);
+    expect(message?.contents[0]?.body).toBe(message?.contents[1]?.body);
+    expect(message?.deliveries.map(({ content, positions }) => [content, positions])).toEqual([
+      [0, [0]],
+      [1, [1]],
+      [2, [2]],
+    ]);
+    expect(message?.facts.contents).toEqual([
+      { size: 7, positions: [0] },
+      { size: 7, positions: [1] },
+      { size: 11, positions: [2] },
+    ]);
+    expect(submitted.map(({ content }) => content)).toEqual([0, 1, 2]);
+    expect(remembered).toEqual([0, 1, 2]);
+  });
+  const refusal = reply(550, "7.5", "no certificate");
+  it("a message that cannot be treated as demanded is refused before its body is taken", async () => {
+    const { answer, diary } = rig({ treat: () => Promise.resolve(refusal) });
+    expect(await answer).toBe(refusal);
+    expect(diary).toEqual([]);
+  });
+  it("one that its body shows to be refused leaves nothing behind", async () => {
+    const treating = { passed: () => undefined, finish: () => Promise.resolve(refusal) };
+    const { answer, diary } = rig({ treat: () => Promise.resolve(treating) });
+    expect(await answer).toBe(refusal);
+    expect(diary).toEqual(["discard"]);
+  });
+  it("a signature that fails answers 451, is told as an error, and leaves nothing behind: never a silent pass", async () => {
+    const seal = () => Promise.reject(new DkimSigningError("no"));
+    const treating = { passed: () => undefined, finish: () => Promise.resolve([{ positions: [0], seal }]) };
+    const { answer, diary, stored } = rig({ treat: () => Promise.resolve(treating) });
+    expect(await answer).toMatchObject({ code: 451, enhancedCode: "4.3.0" });
+    expect(diary).toEqual(["error", "discard"]);
+    expect(stored).toEqual([]);
   });
 });

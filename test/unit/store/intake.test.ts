@@ -18,11 +18,11 @@ function rig() {
   const space = createFreeSpace({ disk, folder: "/data", reserve: () => 0, clock: fakeClock() });
   const intake = createIntake({ disk, key, bodies: "/data/bodies", space, onTaken: () => undefined, doubt });
   const sealed = createMessageKey(key, facts.id, random);
-  const body = { messageId: facts.id, length: 1, key: sealed, sealed: Buffer.alloc(17) };
+  const body = { messageId: facts.id, part: 0, length: 1, key: sealed, sealed: Buffer.alloc(17) };
   intake.spools.onEnd(body);
-  const delivery = { id: `${facts.id}-0`, domain: "acme.example", partner: null, positions: [0, 1] };
+  const delivery = { id: `${facts.id}-0`, domain: "acme.example", partner: null, positions: [0, 1], content: 0 };
   const deliveries = [{ ...delivery, state: "waiting" as const, nextAttemptAt: 0, expiresAt: 1 }];
-  const message: NewMessage = { facts, header: Buffer.from("Subject: x\r\n\r\n"), body, deliveries };
+  const message: NewMessage = { facts, contents: [{ header: Buffer.from("Subject: x\r\n\r\n"), body }], deliveries };
   return { intake, doubt, message };
 }
 

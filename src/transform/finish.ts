@@ -1,0 +1,196 @@
+/**
+ * Makes one content of a message as it was planned: header edited, S/MIME around it, DKIM last. Streams: a new body is
+ * read once by whoever stores it, and its header is complete only then, since the signature is over both.
+ */
+import { countHops } from "../mail/hop-count.ts";
+import { mailboxKey } from "../mail/mailbox.ts";
+import { reply, type SmtpReply } from "../mail/smtp-reply.ts";
+import type { DkimTreated, SmimeTreated, Treated } from "../mail/treatment.ts";
+import { type ArcChain, readArcChain } from "./dkim/arc-chain.ts";
+import { sealHeader } from "./dkim/arc-seal.ts";
+import { createBodyHash } from "./dkim/body-hash.ts";
+import { coveredByOthers } from "./dkim/foreign.ts";
+import { type DkimKey, keysNow } from "./dkim/key.ts";
+import { signHeader } from "./dkim/sign.ts";
+import { withoutOwnSignatures } from "./own-signatures.ts";
+import type { ContentPlan } from "./plan.ts";
+import { receivedField } from "./received.ts";
+import type { Candidate } from "./smime/candidate.ts";
+import { rankCertificates } from "./smime/choose-certificate.ts";
+import { cms } from "./smime/cms.ts";
+import type { EnvelopeRecipient } from "./smime/enveloped-data.ts";
+import { wrap, type Wrapped } from "./smime/wrap.ts";
+import { editHeader } from "./strip-topology.ts";
+import type { Known, StoredBody, TreatDeps } from "./treat.ts";
+
+/** One content, and whom it is for. */
+export interface Content {
+  readonly positions: readonly number[];
+  /** Absent: the body as it came. To be read once, to its end, before `seal`. */
+  readonly body?: AsyncIterable<Buffer>;
+  /** The final header, and what was done; `size` counts octets of the body. Rejects when a signature fails. */
+  readonly seal: (bodySize: number) => Promise<{ readonly header: Buffer; readonly treated: Treated }>;
+}
+
+export interface Finisher {
+  readonly passed: (chunk: Buffer) => void;
+  readonly finish: (plan: ContentPlan<Candidate>, body: StoredBody) => Promise<Content | SmtpReply>;
+}
+
+const TWO_DAYS_MS = 172_800_000;
+
+export function createFinisher(deps: TreatDeps, known: Known, planned: readonly ContentPlan<Candidate>[]): Finisher {
+  const sealer = arcKey(known);
+  const hashes = sealer !== undefined || planned.some(({ dkim }) => dkim);
+  const arriving = createBodyHash();
+  let arrived: Buffer | undefined;
+  const arrivedHash = (): Buffer => (arrived ??= arriving.digest());
+  let covered: Promise<ReadonlySet<string>> | undefined;
+  const coveredNow = (body: StoredBody): Promise<ReadonlySet<string>> =>
+    (covered ??= coveredByOthers(
+      { header: known.header, body },
+      { ownDomains: known.keyring.own.domains, txt: deps.txt, now: known.hop.at },
+    ));
+  let chain: ReturnType<typeof readArcChain> | undefined;
+  const chainNow = (body: StoredBody): ReturnType<typeof readArcChain> =>
+    (chain ??= readArcChain({ header: known.header, body }, deps.txt, known.hop.at));
+
+  return {
+    passed: (chunk) => {
+      if (hashes) arriving.update(chunk);
+    },
+    finish: async (plan, body) => {
+      const edit = edited(known, plan, known.sender.isOurs ? await coveredNow(body) : new Set());
+      const kept = edit.kept.length === 0 ? {} : { kept: edit.kept.map(({ name }) => name) };
+      const wrapped = await wrappedBy(deps, known, plan, { header: edit.header, body });
+      if (wrapped !== undefined && "code" in wrapped) return wrapped;
+      const hash = wrapped === undefined ? undefined : createBodyHash();
+      // Mail that only passes through is sealed where it would be signed if it were ours.
+      const arc = sealer !== undefined && plan.unsigned !== undefined ? await chainNow(body) : undefined;
+      return {
+        positions: plan.positions,
+        ...(wrapped && hash && { body: observed(wrapped.body, hash.update) }),
+        seal: async (bodySize) => {
+          // A signature of ours over the body that it was can only fail.
+          const header =
+            wrapped === undefined ? edit.header : withoutOwnSignatures(wrapped.header, known.keyring.own.domains);
+          const bodyHash = hash === undefined ? arrivedHash : () => hash.digest();
+          const signed = await sign({ known, plan, header, bodyHash, sealer, arc });
+          const smime = wrapped === undefined ? {} : { smime: smimeTreated(known, plan, wrapped) };
+          const sevenBit = wrapped?.sevenBit === true ? { sevenBit: true } : {};
+          const size = signed.header.length + bodySize;
+          return { header: signed.header, treated: { size, ...sevenBit, ...smime, ...signed.treated, ...kept } };
+        },
+      };
+    },
+  };
+}
+
+function edited(
+  { header, keyring, hop, sender, messageIds }: Known,
+  { headers }: ContentPlan<Candidate>,
+  covered: ReadonlySet<string>,
+): ReturnType<typeof editHeader> {
+  const received = receivedField({ ...hop, received: headers.received, hops: countHops(header) });
+  return editHeader(header, headers, { own: keyring.own, isOurs: sender.isOurs, covered, received, messageIds });
+}
+
+/** Undefined: the body stays as it came. */
+async function wrappedBy(
+  { random }: TreatDeps,
+  known: Known,
+  plan: ContentPlan<Candidate>,
+  message: { readonly header: Buffer; readonly body: StoredBody },
+): Promise<Wrapped | SmtpReply | undefined> {
+  const { signer, hop } = known;
+  const sign = plan.sign ? signer : undefined;
+  if (sign === undefined && plan.encryptTo.length === 0) return undefined;
+  const wrapped = await wrap(
+    message,
+    {
+      ...(sign !== undefined && { sign: { signer: sign, format: plan.format } }),
+      encryptTo: plan.encryptTo.length === 0 ? [] : recipientsOf(known, plan),
+      tripleWrap: plan.tripleWrap,
+    },
+    { cms, now: hop.at, random },
+  );
+  if (!("problem" in wrapped)) return wrapped;
+  return reply(550, "7.5", `S/MIME is demanded, but the message cannot be read as MIME (${wrapped.problem})`);
+}
+
+/** The recipients' certificates, and the author's own, so that his copies can be read by him. */
+function recipientsOf({ sender, signer, hop }: Known, { encryptTo }: ContentPlan<Candidate>): EnvelopeRecipient[] {
+  const { author } = sender;
+  const own =
+    author === undefined || signer === undefined
+      ? []
+      : rankCertificates(
+          [
+            {
+              certificate: signer.certificate,
+              addresses: [mailboxKey(author)],
+              domains: [],
+              source: "",
+              pinned: true,
+            },
+          ],
+          author,
+          hop.at,
+        ).address.flatMap((group) => group.map(({ certificate }) => certificate));
+  return [...encryptTo, ...own].map((certificate) => ({ certificate }));
+}
+
+interface Signing {
+  readonly known: Known;
+  readonly plan: ContentPlan<Candidate>;
+  readonly header: Buffer;
+  readonly bodyHash: () => Buffer;
+  readonly sealer: DkimKey | undefined;
+  readonly arc: ArcChain | { readonly unsealed: string } | undefined;
+}
+
+type Signed = { readonly header: Buffer; readonly treated: { readonly dkim?: DkimTreated } };
+
+/** Always last. */
+async function sign({ known, plan, header, bodyHash, sealer, arc }: Signing): Promise<Signed> {
+  const { keyring, dkim, hop, expiresAt } = known;
+  const unsigned = plan.unsigned === undefined ? {} : { unsigned: plan.unsigned };
+  if (plan.dkim && "keys" in dkim) {
+    const bare = withoutOwnSignatures(header, keyring.own.domains);
+    const times = { now: hop.at, expiresAt: expiresAt + TWO_DAYS_MS };
+    const signatures = dkim.keys.map(({ domain, selector, algorithm }) => ({ domain, selector, algorithm }));
+    return { header: await signHeader(bare, bodyHash(), dkim.keys, times), treated: { dkim: { signatures } } };
+  }
+  if (sealer !== undefined && arc !== undefined && "next" in arc) {
+    const sealing = { chain: arc, key: sealer, hostname: hop.hostname, now: hop.at };
+    const sealed = await sealHeader(header, bodyHash(), sealing);
+    return { header: sealed, treated: { dkim: { signatures: [], ...unsigned, arc: arc.status } } };
+  }
+  return { header, treated: plan.unsigned === undefined ? {} : { dkim: { signatures: [], ...unsigned } } };
+}
+
+/** What seals mail that is forwarded: the first RSA key in force of our first domain that has one (RFC 8617 §4.1.1). */
+function arcKey({ keyring, sender, hop }: Known): DkimKey | undefined {
+  if (sender.isOurs) return undefined;
+  return [...keyring.dkim.values()]
+    .flatMap((keys) => keysNow(keys, hop.at))
+    .find(({ algorithm }) => algorithm === "rsa-sha256");
+}
+
+function smimeTreated({ signer }: Known, plan: ContentPlan<Candidate>, wrapped: Wrapped): SmimeTreated {
+  const { signed, encrypted, notes } = wrapped;
+  return {
+    signed,
+    encrypted,
+    ...(plan.sign && signer !== undefined && { signer: signer.certificate.subject }),
+    ...(encrypted && { recipients: plan.encryptTo.length }),
+    ...(notes.length > 0 && { notes }),
+  };
+}
+
+async function* observed(chunks: AsyncIterable<Buffer>, see: (chunk: Buffer) => void): AsyncGenerator<Buffer> {
+  for await (const chunk of chunks) {
+    see(chunk);
+    yield chunk;
+  }
+}

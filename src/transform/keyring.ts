@@ -1,0 +1,45 @@
+/** Our own names and keys, made ready once per configuration: who is our own side, and what signs for whom. */
+import { ancestry } from "../mail/domain-name.ts";
+import { isAddressLiteral, type Mailbox, mailboxKey } from "../mail/mailbox.ts";
+import type { DkimKeySettings, SmimeSignerSettings } from "../mail/treatment.ts";
+import { type DkimKey, dkimSigner } from "./dkim/key.ts";
+import type { OwnSide } from "./own-side.ts";
+import { type Signer, toSigner } from "./smime/signed-data.ts";
+
+export interface Keyring {
+  readonly own: OwnSide;
+  readonly domains: ReadonlySet<string>;
+  /** By own domain; every one is there. */
+  readonly dkim: ReadonlyMap<string, readonly DkimKey[]>;
+  /** In force at `now` (epoch ms): of the address itself, else of its domain, or the nearest of ours above it. */
+  readonly signerFor: (author: Mailbox, now: number) => Signer | undefined;
+}
+
+export interface OwnKeys {
+  readonly domain: string;
+  readonly dkim: readonly DkimKeySettings[];
+  readonly smime: readonly SmimeSignerSettings[];
+}
+
+/** Throws DkimKeyError or SmimeSignerError for settings that config/ should have refused. */
+export function keyringOf(own: Pick<OwnSide, "hostname" | "isClientAddress">, keys: readonly OwnKeys[]): Keyring {
+  const signers = new Map(
+    keys.map(({ domain, smime }) => [domain, smime.map((one) => ({ address: one.address, signer: toSigner(one) }))]),
+  );
+  return {
+    own: { ...own, domains: keys.map(({ domain }) => domain) },
+    domains: new Set(keys.map(({ domain }) => domain)),
+    dkim: new Map(keys.map(({ domain, dkim }) => [domain, dkim.map(dkimSigner)])),
+    signerFor: (author, now) => {
+      const names = isAddressLiteral(author.domain) ? [] : [...ancestry(author.domain)];
+      const domain = names.find((name) => signers.has(name));
+      const there = (signers.get(domain ?? "") ?? []).filter(
+        ({ signer: { certificate } }) => certificate.notBefore <= now && now < certificate.notAfter,
+      );
+      const chosen =
+        there.find(({ address }) => address === mailboxKey(author)) ??
+        there.find(({ address }) => address === undefined);
+      return chosen?.signer;
+    },
+  };
+}
