@@ -1,0 +1,44 @@
+import { randomBytes } from "node:crypto";
+import { expect, it } from "vitest";
+import { cms } from "../../../src/transform/smime/cms.ts";
+import { wrap } from "../../../src/transform/smime/wrap.ts";
+import { candidateOf, issue, signerOf } from "./smime-cms-people.ts";
+import { readEnvelope, readSignature } from "./smime-cms-reader.ts";
+import { chunked, collect } from "./smime-mime-chunks.ts";
+
+const ANNA = issue({});
+const BERT = issue({ commonName: "Bert", emails: ["bert@acme.test"] });
+const header = Buffer.from("From: anna@acme.test\r\nContent-Type: text/plain\r\nMIME-Version: 1.0\r\n\r\n");
+const ENTITY = "Content-Type: text/plain\r\n\r\nHello\r\n";
+
+/** The two parts between the delimiters, as octets. */
+function partsOf(message: string): readonly [string, string] {
+  const boundary = /boundary="([^"]+)"/.exec(message)?.[1] ?? "";
+  const [, signed = "", signature = ""] = message.split(`--${boundary}`);
+  return [signed.slice(2, -2), signature];
+}
+
+const base64In = (part: string): Buffer => Buffer.from(part.slice(part.indexOf("\r\n\r\n")), "base64");
+
+it.each([
+  ["enveloped-data", {}],
+  ["authEnveloped-data", { capabilities: { gcm: true, oaep: true } }],
+])("a message is signed, then encrypted as %s, and the reader finds both", async (type, over) => {
+  const plan = {
+    sign: { signer: signerOf(ANNA), format: "detached" },
+    encryptTo: [{ certificate: candidateOf(BERT), ...over }],
+    tripleWrap: false,
+  } as const;
+  const deps = { cms, now: Date.UTC(2026, 10, 25), random: randomBytes };
+  const wrapped = await wrap({ header, body: chunked(Buffer.from("Hello\r\n"), 3) }, plan, deps);
+  if ("problem" in wrapped) throw new Error(wrapped.problem);
+  expect(wrapped.header.toString()).toContain(`smime-type=${type};`);
+  const read = readEnvelope(Buffer.from((await collect(wrapped.body)).toString(), "base64"));
+  const [recipient] = read.recipients;
+  if (recipient === undefined) throw new Error("no recipient");
+  const inner = read.decrypt(recipient, BERT.key).toString();
+  expect(inner).toContain("micalg=sha-256");
+  const [signed, signature] = partsOf(inner);
+  expect(signed).toBe(ENTITY);
+  expect(readSignature(base64In(signature), Buffer.from(signed)).verified).toBe(true);
+});
