@@ -36,6 +36,8 @@ export const CURVES: ReadonlyMap<string, HashName> = new Map([
   ["brainpoolP512r1", "sha512"],
 ]);
 
+export const LEAST_RSA_BITS = 2048; // RFC 8551 §4.1
+
 export function curveOf(key: KeyObject): string | undefined {
   return key.asymmetricKeyType === "ec" ? key.asymmetricKeyDetails?.namedCurve : undefined;
 }

@@ -13,14 +13,12 @@ import {
   publicEncrypt,
 } from "node:crypto";
 import { inside, TAG } from "../../mail/der.ts";
-import { AES256_WRAP, type Capabilities, CURVES, ECDH, RSA_OAEP, RSA_PKCS1 } from "./algorithms.ts";
+import { AES256_WRAP, type Capabilities, CURVES, ECDH, LEAST_RSA_BITS, RSA_OAEP, RSA_PKCS1 } from "./algorithms.ts";
 import type { SmimeCertificate } from "./certificate.ts";
 import { context, contextPrimitive, octetString, oid, sequence, smallInteger } from "./der.ts";
 
 /** How the content's key reaches one recipient. */
 export type KeyEncryption = "rsa-oaep-sha256" | "rsa-pkcs1" | "ecdh";
-
-const LEAST_RSA_BITS = 2048;
 
 /** `unfit` completes "the certificate …". */
 export function keyEncryptionFor(

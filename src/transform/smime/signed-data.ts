@@ -4,7 +4,15 @@
  */
 import { createHash, createPrivateKey, type KeyObject, sign, X509Certificate } from "node:crypto";
 import type { SmimeSignerSettings } from "../../mail/treatment.ts";
-import { CURVES, curveOf, HASHES, type HashName, OWN_CAPABILITIES, RSA_SIGNATURE } from "./algorithms.ts";
+import {
+  CURVES,
+  curveOf,
+  HASHES,
+  type HashName,
+  LEAST_RSA_BITS,
+  OWN_CAPABILITIES,
+  RSA_SIGNATURE,
+} from "./algorithms.ts";
 import { readSmimeCertificate, type SmimeCertificate } from "./certificate.ts";
 import {
   context,
@@ -43,8 +51,6 @@ export class SmimeSignerError extends Error {
     this.name = "SmimeSignerError";
   }
 }
-
-const LEAST_RSA_BITS = 2048; // RFC 8551 §4.1
 
 /** The hash that goes with a key; `unfit` completes "the key …". */
 export function signingHash(key: KeyObject): { readonly hash: HashName } | { readonly unfit: string } {
