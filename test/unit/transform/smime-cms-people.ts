@@ -25,3 +25,6 @@ export function candidateOf({ der }: Held): Candidate {
   if (read === undefined) throw new Error("no certificate");
   return read;
 }
+
+/** Too short to be used; one for all, since it takes long to make. */
+export const SHORT_RSA = generateKeyPairSync("rsa", { modulusLength: 1024 }).privateKey;

@@ -1,9 +1,10 @@
-import { createPrivateKey, generateKeyPairSync, X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { readSigner } from "../../../src/transform/smime/keys.ts";
 import { decryptRc2 } from "../../../src/transform/smime/rc2.ts";
 import { createMailAuthority, days, type Held, selfSignedPerson, USAGE } from "../../peers/mail-authority.ts";
+import { SHORT_RSA } from "./smime-cms-people.ts";
 import { EMPTY, LEGACY, MODERN, NOMAC, RC2128, RC4, TRIPLEDES } from "./smime-keys-files.ts";
 import { inBer, pkcs12 } from "./smime-pkcs12-maker.ts";
 
@@ -129,7 +130,7 @@ describe("a PEM file", () => {
   });
 
   const ed25519 = lower.issue({ keyType: "ed25519" });
-  const short = lower.issue({ key: generateKeyPairSync("rsa", { modulusLength: 1024 }).privateKey });
+  const short = lower.issue({ key: SHORT_RSA });
   const secretive = lower.issue({ usage: [USAGE.keyAgreement] });
   it.each([
     ["that is empty", Buffer.alloc(0), "is neither PKCS#12 nor PEM"],
