@@ -17,7 +17,7 @@ import type { Clock } from "./runtime/clock.ts";
 import type { Random } from "./runtime/random.ts";
 import { createSmimeDirectory } from "./smime-directory.ts";
 import type { Snapshot } from "./snapshot.ts";
-import { createMessageIds } from "./transform/message-ids.ts";
+import { createMessageIds, type MessageIds } from "./transform/message-ids.ts";
 import { type Incoming, treat, type Treating } from "./transform/treat.ts";
 
 export interface TreatmentsDeps {
@@ -74,7 +74,7 @@ export function createTreatments(deps: TreatmentsDeps): Treatments {
   const transform = {
     random: random.bytes,
     keyring: () => snapshot().keyring,
-    messageIds: () => createMessageIds(deps.messageIdKey, settings().hostname),
+    messageIds: messageIdsOf(deps.messageIdKey, () => settings().hostname),
     certificatesFor: directory.certificatesFor,
     txt: txtRecords(lookupTxt),
   };
@@ -88,5 +88,15 @@ export function createTreatments(deps: TreatmentsDeps): Treatments {
       records.stop();
       dates.stop();
     },
+  };
+}
+
+/** Made anew only when the host name is another one: deriving the keys costs more than using them. */
+function messageIdsOf(key: Buffer, hostname: () => string): () => MessageIds {
+  let made: { readonly hostname: string; readonly ids: MessageIds } | undefined;
+  return () => {
+    const name = hostname();
+    if (made?.hostname !== name) made = { hostname: name, ids: createMessageIds(key, name) };
+    return made.ids;
   };
 }

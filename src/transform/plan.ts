@@ -54,14 +54,15 @@ export interface ContentPlan<C> {
 export const MOST_CONTENTS = 100;
 
 export function planContents<C>(situation: Situation<C>): readonly ContentPlan<C>[] | SmtpReply {
-  const visible = visibleAddresses(situation.header);
+  let seen: ReadonlySet<string> | undefined;
+  const visible = (): ReadonlySet<string> => (seen ??= visibleAddresses(situation.header)); // few messages need it
   const plans = new Map<string, Draft<C>>();
   for (const addressee of situation.addressees) {
     const one = planFor(situation, addressee);
     if ("code" in one) return one;
     // A blind copy is encrypted alone: the list of keys would tell the others of it.
     const { position, mailbox } = addressee.recipient;
-    const blind = one.encryptTo.length > 0 && !visible.has(mailboxKey(mailbox));
+    const blind = one.encryptTo.length > 0 && !visible().has(mailboxKey(mailbox));
     const key = JSON.stringify([one.shared, one.encryptTo.length > 0, blind ? position : undefined]);
     const plan = plans.get(key) ?? { ...one, encryptTo: [], positions: [] };
     plan.encryptTo.push(...one.encryptTo);
