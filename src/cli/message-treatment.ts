@@ -11,7 +11,7 @@ import type { DkimKeySettings, SmimeSignerSettings, Treatment } from "../mail/tr
 import { maySign } from "../transform/dkim/may-sign.ts";
 import type { Sender } from "../transform/sender.ts";
 import { type Found, planContents } from "../transform/plan.ts";
-import type { Candidate } from "../transform/smime/candidate.ts";
+import { type Candidate, keyKind } from "../transform/smime/candidate.ts";
 import { rankCertificates } from "../transform/smime/choose-certificate.ts";
 import { recognise } from "../transform/smime/recognise.ts";
 import { offersOf } from "./smime-certificates.ts";
@@ -56,6 +56,7 @@ export function messageTreatment(settings: Settings, message: AskedMessage): Mes
     hasDkimKey: keys.length > 0,
     addressees: [{ recipient: { position: 0, mailbox: recipient }, treatment }],
     certificates: new Map([[0, found]]),
+    kindOf: keyKind,
   });
   const refusal = "code" in plans ? plans : undefined;
   const [plan] = "code" in plans ? [] : plans;

@@ -3,7 +3,7 @@
  * read once by whoever stores it, and its header is complete only then, since the signature is over both.
  */
 import { countHops } from "../mail/hop-count.ts";
-import { mailboxKey } from "../mail/mailbox.ts";
+import { type Mailbox, mailboxKey } from "../mail/mailbox.ts";
 import { reply, type SmtpReply } from "../mail/smtp-reply.ts";
 import type { DkimTreated, SmimeTreated, Treated } from "../mail/treatment.ts";
 import { type ArcChain, readArcChain } from "./dkim/arc-chain.ts";
@@ -15,7 +15,7 @@ import { signHeader } from "./dkim/sign.ts";
 import { withoutOwnSignatures } from "./own-signatures.ts";
 import type { ContentPlan } from "./plan.ts";
 import { receivedField } from "./received.ts";
-import type { Candidate } from "./smime/candidate.ts";
+import { type Candidate, keyKind } from "./smime/candidate.ts";
 import { rankCertificates } from "./smime/choose-certificate.ts";
 import { cms } from "./smime/cms.ts";
 import type { EnvelopeRecipient } from "./smime/enveloped-data.ts";
@@ -118,26 +118,21 @@ async function wrappedBy(
   return reply(550, "7.5", `S/MIME is demanded, but the message cannot be read as MIME (${wrapped.problem})`);
 }
 
-/** The recipients' certificates, and the author's own, so that his copies can be read by him. */
+/** The recipients' certificates, and the author's own where its kind is theirs, so that he can read his copies. */
 function recipientsOf({ sender, signer, hop }: Known, { encryptTo }: ContentPlan<Candidate>): EnvelopeRecipient[] {
   const { author } = sender;
-  const own =
-    author === undefined || signer === undefined
-      ? []
-      : rankCertificates(
-          [
-            {
-              certificate: signer.certificate,
-              addresses: [mailboxKey(author)],
-              domains: [],
-              source: "",
-              pinned: true,
-            },
-          ],
-          author,
-          hop.at,
-        ).address.flatMap((group) => group.map(({ certificate }) => certificate));
-  return [...encryptTo, ...own].map((certificate) => ({ certificate }));
+  const own = author === undefined || signer === undefined ? [] : [signer.certificate];
+  const kinds = new Set(encryptTo.map(keyKind));
+  const fit = own
+    .filter((one) => kinds.has(keyKind(one)))
+    .filter((certificate) => author !== undefined && canReadMail(certificate, author, hop.at));
+  return [...encryptTo, ...fit].map((certificate) => ({ certificate }));
+}
+
+/** Some sign only. */
+function canReadMail(certificate: Candidate, author: Mailbox, now: number): boolean {
+  const offered = { certificate, addresses: [mailboxKey(author)], domains: [], source: "", pinned: true };
+  return rankCertificates([offered], author, now).address.length > 0;
 }
 
 interface Signing {

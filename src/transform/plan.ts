@@ -34,6 +34,8 @@ export interface Situation<C> {
   readonly addressees: readonly Addressee[];
   /** By position, of those whose treatment encrypts. */
   readonly certificates: ReadonlyMap<number, Found<C>>;
+  /** What a certificate's holder must be able to read; holders of different kinds get messages of their own. */
+  readonly kindOf: (certificate: C) => string;
 }
 
 /** One content to make, and for whom. */
@@ -63,7 +65,8 @@ export function planContents<C>(situation: Situation<C>): readonly ContentPlan<C
     // A blind copy is encrypted alone: the list of keys would tell the others of it.
     const { position, mailbox } = addressee.recipient;
     const blind = one.encryptTo.length > 0 && !visible().has(mailboxKey(mailbox));
-    const key = JSON.stringify([one.shared, one.encryptTo.length > 0, blind ? position : undefined]);
+    const kinds = [...new Set(one.encryptTo.map(situation.kindOf))].toSorted();
+    const key = JSON.stringify([one.shared, kinds, blind ? position : undefined]);
     const plan = plans.get(key) ?? { ...one, encryptTo: [], positions: [] };
     plan.encryptTo.push(...one.encryptTo);
     plan.positions.push(position);

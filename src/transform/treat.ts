@@ -14,7 +14,7 @@ import type { MessageIds } from "./message-ids.ts";
 import { type Addressee, type ContentPlan, type Found, planContents } from "./plan.ts";
 import type { Hop } from "./received.ts";
 import { type Sender, senderOf } from "./sender.ts";
-import type { Candidate } from "./smime/candidate.ts";
+import { type Candidate, keyKind } from "./smime/candidate.ts";
 import { whyNotFor } from "./smime/enveloped-data.ts";
 import { recognise } from "./smime/recognise.ts";
 import type { Signer } from "./smime/signed-data.ts";
@@ -85,6 +85,7 @@ export async function treat(deps: TreatDeps, incoming: Incoming): Promise<Treati
       hasDkimKey: "keys" in known.dkim,
       addressees: incoming.addressees,
       certificates,
+      kindOf: keyKind,
     });
   const planned = plan(claimed);
   if ("code" in planned) return planned;

@@ -61,7 +61,6 @@ export const ECDH = sequence(oid("1.3.132.1.11.1"), AES256_WRAP);
 
 const AES256_GCM = "2.16.840.1.101.3.4.1.46";
 const AES256_CBC = "2.16.840.1.101.3.4.1.42";
-const AES128_GCM = "2.16.840.1.101.3.4.1.6";
 const AES128_CBC = "2.16.840.1.101.3.4.1.2";
 
 /** GCMParameters; the tag's length is said, for its default is 12 octets (RFC 5084 §3.2). */
@@ -73,10 +72,11 @@ export function aes256Cbc(iv: Buffer): Buffer {
   return sequence(oid(AES256_CBC), octetString(iv));
 }
 
-/** What we announce, the best first. */
-export const OWN_CAPABILITIES = sequence(
-  ...[AES256_GCM, AES128_GCM, AES256_CBC, AES128_CBC].map((one) => sequence(oid(one))),
-);
+/**
+ * What we announce, the best first: what every mail program behind the gateway reads. AES-GCM is not among it, since
+ * whoever answers would use it, and few programs can read that.
+ */
+export const OWN_CAPABILITIES = sequence(...[AES256_CBC, AES128_CBC].map((one) => sequence(oid(one))));
 
 /** What a recipient has announced, as far as it matters here. */
 export interface Capabilities {

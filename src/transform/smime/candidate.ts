@@ -142,3 +142,11 @@ function urlsOf(name: Element | undefined): readonly string[] {
   const text = name?.tag === 0x86 ? name.content.toString("latin1") : "";
   return /^https?:/i.test(text) && text.length <= 2048 ? [text] : [];
 }
+
+/**
+ * Some mail programs (NSS before 3.99) read no message that is encrypted for an EC key as well, though they have an RSA
+ * key that it is encrypted for: so each kind is written to by itself.
+ */
+export function keyKind({ key }: Candidate): string {
+  return key.asymmetricKeyType ?? "";
+}

@@ -81,6 +81,7 @@ function plan({ to, ...over }: Row) {
       recipient: { position, mailbox: mailbox(address) },
       treatment: treated,
     })),
+    kindOf: (name) => (name.startsWith("ec") ? "ec" : "rsa"),
     certificates: new Map(to.flatMap(([, , found], position) => (found === undefined ? [] : [[position, found]]))),
     ...over,
   });
@@ -135,6 +136,23 @@ describe("the contents of one message", () => {
       ],
       [[1], ["blind"]],
       [[3], ["blind2"]],
+    ]);
+  });
+  it("encrypt for RSA and for EC keys apart: some programs read no message that is encrypted for both", () => {
+    const wanted = treatment({ encrypt: "always" });
+    const made = plans({
+      to: [
+        ["ann@acme.test", wanted, key("ann")],
+        ["eve@other.test", wanted, key("ec-eve")],
+        ["bob@acme.test", wanted, key("bob")],
+      ],
+    });
+    expect(made.map(({ positions, encryptTo }) => [positions, encryptTo])).toEqual([
+      [
+        [0, 2],
+        ["ann", "bob"],
+      ],
+      [[1], ["ec-eve"]],
     ]);
   });
   it("are encrypted for those whose certificate is known, and plain for the others, at if-known", () => {
