@@ -17,7 +17,8 @@ export interface Intake {
   readonly spools: {
     readonly onEnd: (body: SpooledBody) => void;
     readonly taken: (body: SealedBody) => boolean;
-    /** Throws TypeError for one that was not sealed here. */
+    readonly onDiscard: (body: SealedBody) => void;
+    /** Throws TypeError for one that was not sealed here, was stored already or was discarded. */
     readonly of: (body: SealedBody) => SpooledBody;
   };
   /** Seals, stores with `store`, and undoes when that fails or answers null. `reserved`: new mail, only above the reserve. */
@@ -45,7 +46,7 @@ export function createIntake(deps: IntakeDeps): Intake {
   const of = (body: SealedBody): SpooledBody => {
     const found = spooled.get(body);
     if (found === undefined || taken.has(body))
-      throw new TypeError("A body is stored once, by the store that sealed it");
+      throw new TypeError("A body is stored once, by the store that sealed it, unless it was discarded");
     return found;
   };
   const take = ({ contents, facts }: NewMessage): SpooledBody[] => {
@@ -64,7 +65,12 @@ export function createIntake(deps: IntakeDeps): Intake {
     }
   };
   return {
-    spools: { onEnd: (body) => void spooled.set(body, body), taken: (body) => taken.has(body), of },
+    spools: {
+      onEnd: (body) => void spooled.set(body, body),
+      taken: (body) => taken.has(body),
+      onDiscard: (body) => void spooled.delete(body),
+      of,
+    },
     store: async (messages, reserved, store) => {
       const bodies = messages.map(take);
       const written = deps.space.hold(weightOf(messages, bodies));
@@ -92,7 +98,7 @@ export function createIntake(deps: IntakeDeps): Intake {
 function weightOf(messages: readonly NewMessage[], bodies: readonly (readonly SpooledBody[])[]): number {
   const sealed = bodies.flat().reduce((sum, body) => sum + (body.sealed?.length ?? 0), 0);
   const headers = messages.flatMap(({ contents }) => contents.map(({ header }) => header.length));
-  return headers.reduce((sum, length) => sum + 2 * length, 2 * sealed + messages.length * INDEX_BYTES);
+  return headers.reduce((sum, length) => sum + 2 * length + INDEX_BYTES, 2 * sealed);
 }
 
 const INDEX_BYTES = 32 * 1024;

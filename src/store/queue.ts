@@ -24,7 +24,7 @@ export interface Spool {
   readonly write: (chunk: Buffer) => Promise<void>;
   /** Flushes what is left; the body can no longer grow. */
   readonly end: () => Promise<SealedBody>;
-  /** Leaves nothing behind. Safe after end, and after a failed write, which has left nothing already; no effect once enqueued. */
+  /** Leaves nothing behind. Safe after end, and after a failed write, which has left nothing already; no effect once given to enqueue. */
   readonly discard: () => Promise<void>;
 }
 
@@ -59,7 +59,10 @@ export interface NewContent {
 
 export interface NewMessage {
   readonly facts: MessageFacts;
-  /** One for each treatment, as `facts.contents` says of them. A body that several share is stored once. */
+  /**
+   * One for each treatment. Of several, `facts.contents` says at the same place whose each is (`positions`), and the
+   * deliveries agree. A body that several share is stored once; a body that none names is the caller's to discard.
+   */
   readonly contents: readonly NewContent[];
   readonly deliveries: readonly NewDelivery[];
 }
@@ -116,7 +119,7 @@ export interface QueueItem {
 export interface QueueStore {
   /** `part` numbers the bodies of one message; 0 when absent. */
   readonly openSpool: (messageId: string, part?: number) => Spool;
-  /** A body that has ended and is not enqueued yet, in clear, as often as it is asked for. As `body` does. */
+  /** A body that has ended and was neither enqueued nor discarded, in clear, as often as it is asked for. As `body` does. */
   readonly reread: (body: SealedBody) => Promise<Readable>;
   /** Resolves when message, bodies and deliveries are on stable storage, together or not at all. Rejects with StoreError. */
   readonly enqueue: (message: NewMessage) => Promise<void>;

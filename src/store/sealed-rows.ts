@@ -17,11 +17,19 @@ import { type MessageKey, openMessageKey, type QueueKey, seal, tagOf, unseal, un
 import type { SpooledBody } from "./spool.ts";
 import type { DeliveryRow, FilterRow, GoneRow, KeyRow, MessageRow } from "./sqlite-protocol.ts";
 
+/** More than recipients of a message. */
+const MOST_PARTS = 65_535;
 const MESSAGE_ID = /^[0-9a-f]{32}$/;
 
 /** Ids become file names: only our own random hex does. */
 export function checkMessageId(id: string): void {
   if (!MESSAGE_ID.test(id)) throw new TypeError("A message id is 32 hex digits");
+}
+
+/** Part of a file name, too. */
+export function checkPart(part: number): void {
+  if (!Number.isInteger(part) || part < 0 || part > MOST_PARTS)
+    throw new TypeError("The number of a body is out of range");
 }
 
 /** `bodies`: those of the contents, each once; the first content has the first. */
@@ -31,8 +39,8 @@ export function toMessageRow(message: NewMessage, bodies: readonly SpooledBody[]
   if (deliveries.length === 0) throw new TypeError("A message needs a delivery");
   if (first === undefined || contents.length !== facts.contents.length)
     throw new TypeError("A message needs a content, and says of each what it is");
-  if (deliveries.some(({ content }) => contents[content] === undefined))
-    throw new TypeError("A delivery names a content that is not there");
+  if (!deliveries.every((delivery) => isMeantFor(delivery, facts)))
+    throw new TypeError("A delivery names a content that is not its recipients'");
   const [{ header }, ...variants] = contents as [NewContent, ...NewContent[]];
   return {
     id: facts.id,
@@ -140,7 +148,10 @@ export function toFinished(row: GoneRow, queueKey: QueueKey): FinishedMessage {
 }
 
 /** Which content a recipient gets stands in the sealed facts, too: the clear column alone must not change it. */
-function isMeantFor({ content, positions }: DeliveryRow, { contents }: MessageFacts): boolean {
+function isMeantFor(
+  { content, positions }: Pick<DeliveryRow, "content" | "positions">,
+  { contents }: MessageFacts,
+): boolean {
   const treated = contents[content];
   if (treated?.positions === undefined) return treated !== undefined && contents.length === 1;
   return positions.every((position) => treated.positions?.includes(position) === true);

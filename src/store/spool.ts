@@ -31,11 +31,15 @@ export interface SpooledBody extends SealedBody {
   readonly sealed: Buffer | undefined;
 }
 
-/** `onEnd` is told what belongs to the SealedBody it hands out; after `taken` a discard has no effect. */
+/** `onEnd` is told what belongs to the SealedBody it hands out; after `taken` a discard has no effect, else `onDiscard` is told. */
 export function createSpool(
   deps: SpoolDeps,
   key: MessageKey,
-  register: { readonly onEnd: (body: SpooledBody) => void; readonly taken: (body: SealedBody) => boolean },
+  register: {
+    readonly onEnd: (body: SpooledBody) => void;
+    readonly taken: (body: SealedBody) => boolean;
+    readonly onDiscard: (body: SealedBody) => void;
+  },
 ): Spool {
   const path = join(deps.bodies, bodyFileName(key.messageId, key.part));
   let pending = Buffer.allocUnsafeSlow(FIRST_BUFFER);
@@ -134,6 +138,7 @@ export function createSpool(
     discard: async () => {
       if (ended !== undefined && register.taken(ended)) return;
       over = true;
+      if (ended !== undefined) register.onDiscard(ended); // its file goes: it must never be stored
       await drop();
     },
   };

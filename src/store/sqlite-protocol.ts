@@ -68,6 +68,18 @@ export interface KeyRow {
   readonly wrapped: Uint8Array;
 }
 
+export interface HeaderRow extends KeyRow {
+  readonly header: Uint8Array;
+  /** The body that it is bound to. */
+  readonly contentPart: number;
+}
+
+export interface BodyRow extends KeyRow {
+  readonly length: number;
+  /** null: it lies in a file. */
+  readonly body: Uint8Array | null;
+}
+
 export interface GoneRow extends KeyRow {
   readonly facts: Uint8Array;
   /** Position and end of every recipient. */
@@ -132,15 +144,8 @@ export interface Calls {
     readonly out: readonly string[];
   };
   readonly nextDue: { readonly in: number; readonly out: number | null };
-  /** `contentPart`: the body that the header is bound to. */
-  readonly header: {
-    readonly in: ContentKey;
-    readonly out: (KeyRow & { readonly header: Uint8Array; readonly contentPart: number }) | null;
-  };
-  readonly body: {
-    readonly in: ContentKey;
-    readonly out: (KeyRow & { readonly length: number; readonly body: Uint8Array | null }) | null;
-  };
+  readonly header: { readonly in: ContentKey; readonly out: HeaderRow | null };
+  readonly body: { readonly in: ContentKey; readonly out: (HeaderRow & { readonly stored: BodyRow | null }) | null };
   readonly list: {
     readonly in: { readonly filter: FilterRow; readonly limit: number; readonly after: number | string | null };
     readonly out: readonly DeliveryRow[];

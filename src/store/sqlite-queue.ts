@@ -13,11 +13,19 @@ import { createFreeSpace, type FreeSpace } from "./free-space.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import { type FinishedMessage, type QueueFilter, type QueueStore, StoreError } from "./queue.ts";
 import { createMessageKey, type MessageKey, type QueueKey, sealDetail, unseal } from "./seal.ts";
-import { checkMessageId, openKeyRow, toDelivery, toFilterRow, toFinished, toQueueItem } from "./sealed-rows.ts";
+import {
+  checkMessageId,
+  checkPart,
+  openKeyRow,
+  toDelivery,
+  toFilterRow,
+  toFinished,
+  toQueueItem,
+} from "./sealed-rows.ts";
 import { createPolicyCache } from "./policy-cache.ts";
 import { createSpool } from "./spool.ts";
 import type { Link } from "./sqlite-link.ts";
-import type { DeliveryRow, GoneRow, MessageRow } from "./sqlite-protocol.ts";
+import type { DeliveryRow, GoneRow, HeaderRow, MessageRow } from "./sqlite-protocol.ts";
 import { openStore, type OpenedStore } from "./sqlite-start.ts";
 import { createStoreCare, type StoreCare } from "./store-care.ts";
 import type { StoreSettings } from "./settings.ts";
@@ -86,6 +94,7 @@ function assemble(base: {
   return {
     openSpool: (messageId, part = 0) => {
       checkMessageId(messageId);
+      checkPart(part);
       return createSpool(spoolDeps, createMessageKey(key, messageId, deps.random, part), intake.spools);
     },
     reread: async (body) => {
@@ -181,15 +190,20 @@ async function finish({ key, disk, bodies, care }: Parts, gone: readonly GoneRow
 }
 
 function contentOf({ key, link, disk, bodies }: Parts): Pick<QueueStore, "header" | "body"> {
+  const open = (row: HeaderRow, number: number): Buffer =>
+    unseal(openKeyRow(row, key), "header", row.header, { number, part: row.contentPart });
   return {
     header: async (messageId, content) => {
       const row = (await link.call("header", { messageId, content })) ?? missing(messageId);
-      return unseal(openKeyRow(row, key), "header", row.header, { number: content, part: row.contentPart });
+      return open(row, content);
     },
     body: async (messageId, content) => {
       const row = (await link.call("body", { messageId, content })) ?? missing(messageId);
-      const from = row.body ?? join(bodies, bodyFileName(row.messageId, row.part));
-      return readBody({ key: openKeyRow(row, key), length: row.length, from }, disk);
+      open(row, content); // only the header proves which of the message's bodies goes with it
+      const { stored } = row;
+      if (stored === null) throw new StoreError("damaged", `A body of message ${messageId} is missing`);
+      const from = stored.body ?? join(bodies, bodyFileName(messageId, stored.part));
+      return readBody({ key: openKeyRow(stored, key), length: stored.length, from }, disk);
     },
   };
 }

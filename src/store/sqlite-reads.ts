@@ -2,8 +2,8 @@
 import type { DatabaseSync } from "node:sqlite";
 import type { DeliveryState, QueueStats } from "./queue.ts";
 import { bodyFileName } from "./body-file.ts";
-import type { Calls, ContentKey } from "./sqlite-protocol.ts";
-import { bind, bytes, conditions, DELIVERY_COLUMNS, type Row, text, toDeliveryRow, toKeyRow } from "./sqlite-rows.ts";
+import type { BodyRow, Calls, ContentKey, HeaderRow } from "./sqlite-protocol.ts";
+import { bind, bytes, conditions, DELIVERY_COLUMNS, text, toDeliveryRow, toKeyRow } from "./sqlite-rows.ts";
 
 type Read<K extends keyof Calls> = (input: Calls[K]["in"]) => Calls[K]["out"];
 
@@ -44,14 +44,16 @@ export function prepareReads(database: DatabaseSync): Reads {
      v.part AS content_part, v.header FROM message m JOIN variant v ON v.message = m.seq WHERE m.id = $1 AND v.number = $2`);
   const part = database.prepare(`SELECT m.id AS message_id, m.key_id, p.wrapped_key, p.number AS part, p.length, p.body
      FROM message m JOIN part p ON p.message = m.seq WHERE m.id = $1 AND p.number = $2`);
-  const headerRow = ({ messageId, content }: ContentKey): Row | undefined =>
-    content === 0 ? firstHeader.get(bind(messageId)) : variant.get(bind(messageId, content));
-  const bodyRow = (which: ContentKey): Row | undefined => {
-    if (which.content === 0) return first.get(bind(which.messageId));
-    const found = headerRow(which);
-    if (found === undefined) return undefined;
-    const isFirst = found["content_part"] === found["part"];
-    return isFirst ? first.get(bind(which.messageId)) : part.get(bind(which.messageId, Number(found["content_part"])));
+  const headerOf = ({ messageId, content }: ContentKey): HeaderRow | null => {
+    const row = content === 0 ? firstHeader.get(bind(messageId)) : variant.get(bind(messageId, content));
+    if (row === undefined) return null;
+    return { ...toKeyRow(row), header: bytes(row["header"]), contentPart: Number(row["content_part"]) };
+  };
+  const bodyOf = ({ messageId, part: firstPart, contentPart }: HeaderRow): BodyRow | null => {
+    const row = contentPart === firstPart ? first.get(bind(messageId)) : part.get(bind(messageId, contentPart));
+    if (row === undefined) return null;
+    const inRow = row["body"] instanceof Uint8Array ? row["body"] : null;
+    return { ...toKeyRow(row), length: Number(row["length"]), body: inRow };
   };
   const seqOf = database.prepare("SELECT seq FROM delivery WHERE id = $1");
   return {
@@ -61,16 +63,10 @@ export function prepareReads(database: DatabaseSync): Reads {
       const at = nextDue.get(bind(now))?.["at"];
       return typeof at === "number" ? at : null;
     },
-    header: (which) => {
-      const row = headerRow(which);
-      if (row === undefined) return null;
-      return { ...toKeyRow(row), header: bytes(row["header"]), contentPart: Number(row["content_part"]) };
-    },
+    header: headerOf,
     body: (which) => {
-      const row = bodyRow(which);
-      if (row === undefined) return null;
-      const inRow = row["body"] instanceof Uint8Array ? row["body"] : null;
-      return { ...toKeyRow(row), length: Number(row["length"]), body: inRow };
+      const header = headerOf(which);
+      return header && { ...header, stored: bodyOf(header) };
     },
     list: ({ filter, limit, after }) => {
       const from = typeof after === "string" ? Number(seqOf.get(bind(after))?.["seq"] ?? 0) : (after ?? 0);

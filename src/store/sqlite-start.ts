@@ -37,7 +37,7 @@ export interface OpenedStore {
   readonly link: Link;
   readonly key: QueueKey;
   readonly bodies: string;
-  /** Messages of which it is unknown whether they were stored; forgotten, files and all, at the next opening. */
+  /** Body files of messages of which it is unknown whether they were stored; forgotten, files and all, at the next opening. */
   readonly doubt: Set<string>;
 }
 

@@ -78,6 +78,40 @@ export async function prepare(queue: QueueStore, wanted: Wanted = {}): Promise<N
   return { facts, contents: [{ header, body: await spoolBody(queue, id, body) }], deliveries };
 }
 
+/** Several contents: recipient n, `rN@dN.test`, gets content n with a header of its own and body `of[n]` of `bodies`. */
+export async function prepareSeveral(
+  queue: QueueStore,
+  bodies: readonly Buffer[],
+  of: readonly number[],
+  wanted: Wanted = {},
+): Promise<NewMessage> {
+  const id = wanted.id ?? newId();
+  const recipients = of.map((_, at) => `r${at}@d${at}.test`);
+  const base = await prepare(queue, { ...wanted, id, recipients, body: bodies[0] ?? Buffer.alloc(0) });
+  const sealed: (SealedBody | undefined)[] = [base.contents[0]?.body];
+  for (const [part, body] of bodies.entries())
+    if (part > 0) sealed.push(await spoolBody(queue, id, body, 16_384, part));
+  const contents = of.map((part, at) => {
+    const body = sealed[part];
+    if (body === undefined) throw new TypeError("There is no such body");
+    return { header: Buffer.from(`Subject: ${wanted.subject ?? "content"} ${at}\r\n\r\n`), body };
+  });
+  const treated = contents.map(({ header, body }, at) => ({ size: header.length + body.length, positions: [at] }));
+  const deliveries = base.deliveries.map((delivery, content) => ({ ...delivery, content }));
+  return { facts: { ...base.facts, contents: treated }, contents, deliveries };
+}
+
+export async function putSeveral(
+  queue: QueueStore,
+  bodies: readonly Buffer[],
+  of: readonly number[],
+  wanted: Wanted = {},
+): Promise<NewMessage> {
+  const message = await prepareSeveral(queue, bodies, of, wanted);
+  await queue.enqueue(message);
+  return message;
+}
+
 export async function put(queue: QueueStore, wanted: Wanted = {}): Promise<NewMessage> {
   const message = await prepare(queue, wanted);
   await queue.enqueue(message);
@@ -85,8 +119,12 @@ export async function put(queue: QueueStore, wanted: Wanted = {}): Promise<NewMe
 }
 
 export async function bodyOf(queue: QueueStore, id: string, content = 0): Promise<Buffer> {
+  return wholeOf(await queue.body(id, content));
+}
+
+export async function wholeOf(stream: AsyncIterable<unknown>): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  for await (const chunk of await queue.body(id, content)) chunks.push(chunk as Buffer);
+  for await (const chunk of stream) chunks.push(chunk as Buffer);
   return Buffer.concat(chunks);
 }
 

@@ -28,7 +28,11 @@ function rig(reserve = 0): Rig {
   const space = createFreeSpace({ disk, folder: "/bodies", reserve: () => reserve, clock: fakeClock() });
   const syncBodies = createFolderSync(disk, "/bodies");
   const deps = { disk, space, bodies: "/bodies", syncBodies, onFailure: (error: StoreError) => failures.push(error) };
-  const spool = createSpool(deps, key, { onEnd: () => undefined, taken: (body) => taken.has(body) });
+  const spool = createSpool(deps, key, {
+    onEnd: () => undefined,
+    taken: (body) => taken.has(body),
+    onDiscard: () => undefined,
+  });
   return { disk, spool, failures, taken };
 }
 
