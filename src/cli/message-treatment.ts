@@ -2,18 +2,18 @@
  * What S/MIME and DKIM would do to one message with the keys and certificates of this configuration, by the function
  * that plans it at DATA. Asks nobody: neither LDAP nor whether a certificate was revoked.
  */
-import { X509Certificate } from "node:crypto";
 import type { Settings } from "../config/settings.ts";
-import type { OwnDomain } from "../decide/policy.ts";
-import { ancestry } from "../mail/domain-name.ts";
-import { isAddressLiteral, type Mailbox, mailboxKey } from "../mail/mailbox.ts";
-import type { DkimKeySettings, SmimeSignerSettings, Treatment } from "../mail/treatment.ts";
+import type { Mailbox } from "../mail/mailbox.ts";
+import type { Treatment } from "../mail/treatment.ts";
+import type { DkimKey } from "../transform/dkim/key.ts";
 import { maySign } from "../transform/dkim/may-sign.ts";
 import type { Sender } from "../transform/sender.ts";
+import { keyringOf } from "../transform/keyring.ts";
 import { type Found, planContents } from "../transform/plan.ts";
 import { type Candidate, keyKind } from "../transform/smime/candidate.ts";
 import { rankCertificates } from "../transform/smime/choose-certificate.ts";
 import { recognise } from "../transform/smime/recognise.ts";
+import type { Signer } from "../transform/smime/signed-data.ts";
 import { offersOf } from "./smime-certificates.ts";
 
 export interface AskedMessage {
@@ -41,10 +41,10 @@ export interface MessageTreatment {
 
 export function messageTreatment(settings: Settings, message: AskedMessage): MessageTreatment {
   const { header, sender, recipient, treatment, now } = message;
-  const own = sender.author === undefined ? undefined : ownDomainOf(settings, sender.author);
-  const signer = sender.author === undefined ? undefined : signerFor(own?.smime ?? [], sender.author, now);
-  const allKeys = new Map(settings.policy.ownDomains.map(({ domain, dkim }) => [domain, dkim]));
-  const may = maySign(sender, allKeys, now);
+  const { hostname, policy } = settings;
+  const keyring = keyringOf({ hostname, isClientAddress: () => false }, policy.ownDomains);
+  const signer = sender.author && keyring.signerFor(sender.author, now);
+  const may = maySign(sender, keyring.dkim, now);
   const keys = "keys" in may ? may.keys : [];
   const already = recognise(header).kind;
   const found = certificatesFor(settings, recipient, now);
@@ -69,30 +69,6 @@ export function messageTreatment(settings: Settings, message: AskedMessage): Mes
   };
 }
 
-/** The domain itself, or the nearest above it. */
-function ownDomainOf({ policy }: Settings, { domain }: Mailbox): OwnDomain | undefined {
-  if (isAddressLiteral(domain)) return undefined;
-  const names = [...ancestry(domain)];
-  return names.map((name) => policy.ownDomains.find((own) => own.domain === name)).find((own) => own !== undefined);
-}
-
-function signerFor(
-  signers: readonly SmimeSignerSettings[],
-  author: Mailbox,
-  now: number,
-): SmimeSignerSettings | undefined {
-  const inForce = signers.filter(({ certificate }) => isValid(certificate, now));
-  return (
-    inForce.find(({ address }) => address === mailboxKey(author)) ??
-    inForce.find(({ address }) => address === undefined)
-  );
-}
-
-function isValid(pem: string, now: number): boolean {
-  const { validFromDate, validToDate } = new X509Certificate(pem);
-  return validFromDate.getTime() <= now && now < validToDate.getTime();
-}
-
 /** By the choice that is made for mail; that a trusted CA issued what was harvested, and revocation, are left out. */
 function certificatesFor({ smime }: Settings, recipient: Mailbox, now: number): Found<Candidate> {
   const { address, domain, rejected } = rankCertificates(offersOf(smime), recipient, now);
@@ -107,9 +83,9 @@ type Already = "plain" | "signed" | "encrypted";
 
 function signApplied(
   { sender, treatment }: AskedMessage,
-  { signs, already, signer }: { signs: boolean; already: Already; signer: SmimeSignerSettings | undefined },
+  { signs, already, signer }: { signs: boolean; already: Already; signer: Signer | undefined },
 ): Applied {
-  if (signs) return { applies: true, text: `signed with the key of ${signer?.address ?? "the whole domain"}` };
+  if (signs) return { applies: true, text: `signed with the certificate of ${signer?.certificate.subject ?? ""}` };
   if (treatment.smime.sign === "never") return { applies: false, text: "not signed: the policy says never" };
   if (already !== "plain") return { applies: false, text: `not signed: it is ${already} already` };
   const why = sender.author === undefined ? sender.unsigned : "there is no valid key of the sender";
@@ -128,7 +104,7 @@ function encryptApplied(
 
 function dkimApplied(
   { dkim }: Treatment,
-  { signs, why, keys }: { signs: boolean; why: string | undefined; keys: readonly DkimKeySettings[] },
+  { signs, why, keys }: { signs: boolean; why: string | undefined; keys: readonly DkimKey[] },
 ): Applied {
   const names = keys.map(({ domain, selector, algorithm }) => `${selector}._domainkey.${domain} (${algorithm})`);
   if (signs) return { applies: true, text: `signed with ${names.join(" and ")}` };
