@@ -10,7 +10,7 @@ import { systemRandom } from "../../src/runtime/random.ts";
 import { acquireInstanceLock } from "../../src/store/instance-lock.ts";
 import { StoreError } from "../../src/store/queue.ts";
 import { createSqliteQueue } from "../../src/store/sqlite-queue.ts";
-import { newId, put } from "../contract/messages.ts";
+import { newId, put, putSeveral } from "../contract/messages.ts";
 
 const [, , mode, folder = ""] = process.argv;
 const dataDir = join(folder, "data");
@@ -25,10 +25,15 @@ if (mode === "lock") {
   const settings = { dataDir, keyFile: join(folder, "certs/queue.key"), allowGroupRead: false, reserve: 0 };
   const queue = await createSqliteQueue({ settings, clock: systemClock, random: systemRandom });
   if (mode === "acknowledge") {
-    // Four clients without end; every fifth body lies in a file.
+    // Four clients without end; every fifth body lies in a file, and every third message has four contents.
     const client = async (number: number): Promise<void> => {
       for (let turn = number; ; turn += 1) {
-        const { facts } = await put(queue, { body: randomBytes(turn % 5 === 0 ? 140_000 : 4_000) });
+        const body = randomBytes(turn % 5 === 0 ? 140_000 : 4_000);
+        const others = [randomBytes(150_000), randomBytes(5_000)];
+        const several = turn % 3 === 0;
+        const { facts } = several
+          ? await putSeveral(queue, [body, ...others], [0, 0, 1, 2])
+          : await put(queue, { body });
         say(facts.id);
       }
     };

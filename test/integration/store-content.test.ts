@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { QueueStore } from "../../src/store/queue.ts";
-import { bodyOf, eventually, newId, NOW, prepare, put } from "../contract/messages.ts";
+import { bodyOf, eventually, newId, NOW, prepare, put, putSeveral } from "../contract/messages.ts";
 import { commitsInLog, holding, rawFiles } from "../contract/raw-files.ts";
 import { type SqliteStore, sqliteStore } from "../contract/sqlite-store.ts";
 
@@ -48,6 +48,7 @@ it("nothing of a message is on the disk in clear, but what the design lists", as
       partner: "partner-clear",
     });
   }
+  await putSeveral(queue, [small, large, small], [0, 0, 1, 2], { subject: `${secret} subject` });
   const [claimed] = await queue.claim("partner-clear.test", NOW, 1);
   const next = {
     at: NOW + 1,
@@ -79,9 +80,21 @@ it("soon after its delivery a message's wrapped key and sealed content are found
   const messages = [];
   for (let at = 0; at < 20; at += 1) messages.push(await put(queue, { body: randomBytes(9_000), state: "leased" }));
   messages.push(await put(queue, { body: randomBytes(200_000), state: "leased" }));
-  const rows = sql("SELECT wrapped_key, facts, header, body FROM message JOIN content ON message = seq");
+  const several = await putSeveral(
+    queue,
+    [10_000, 11_000, 200_000].map((n) => randomBytes(n)),
+    [0, 1, 1, 2],
+    {
+      state: "leased",
+    },
+  );
+  const rows = [
+    ...sql("SELECT wrapped_key, facts, header, body FROM message JOIN content ON message = seq"),
+    ...sql("SELECT header FROM variant"),
+    ...sql("SELECT wrapped_key, body FROM part"),
+  ];
   const octets = rows.flatMap((row) => Object.values(row).filter((value) => value instanceof Uint8Array));
-  expect(octets).toHaveLength(21 * 4 - 1);
+  expect(octets).toHaveLength(21 * 4 - 1 + 4 + 3 + 3);
   const probes = octets.map((bytes) => Buffer.from(bytes.subarray(0, 40)));
   const left = (): number => {
     const files = [...rawFiles(dataDir).values()];
@@ -89,9 +102,12 @@ it("soon after its delivery a message's wrapped key and sealed content are found
   };
   expect(left()).toBe(probes.length);
   const bystander = await put(queue, { body: randomBytes(9_000) });
-  for (const { facts } of messages) {
-    const ended = [{ position: 0, end: "delivered" as const }];
-    await queue.complete({ deliveryId: `${facts.id}-0`, ended, counts: true, notices: [] });
+  for (const { facts, deliveries } of [...messages, several]) {
+    for (const { id, positions } of deliveries) {
+      const ended = positions.map((position) => ({ position, end: "delivered" as const }));
+      await queue.complete({ deliveryId: id, ended, counts: true, notices: [] });
+    }
+    await expect(queue.header(facts.id, 0)).rejects.toMatchObject({ kind: "failed" });
   }
   await eventually(() => left() === 0, 10_000);
   expect((await bodyOf(queue, bystander.facts.id)).length).toBe(9_000);
