@@ -76,7 +76,7 @@ export function createFinisher(deps: TreatDeps, known: Known, planned: readonly 
             wrapped === undefined ? edit.header : withoutOwnSignatures(wrapped.header, known.keyring.own.domains);
           const bodyHash = hash === undefined ? arrivedHash : () => hash.digest();
           const signed = await sign({ known, plan, header, bodyHash, sealer, arc });
-          const smime = wrapped === undefined ? {} : { smime: smimeTreated(known, plan, wrapped) };
+          const smime = wrapped === undefined ? leftAlone(plan) : { smime: smimeTreated(known, plan, wrapped) };
           const sevenBit = wrapped?.sevenBit === true ? { sevenBit: true } : {};
           const size = signed.header.length + bodySize;
           return { header: signed.header, treated: { size, ...sevenBit, ...smime, ...signed.treated, ...kept } };
@@ -88,11 +88,14 @@ export function createFinisher(deps: TreatDeps, known: Known, planned: readonly 
 
 function edited(
   { header, keyring, hop, sender, messageIds }: Known,
-  { headers }: ContentPlan<Candidate>,
+  { headers, sign, encryptTo }: ContentPlan<Candidate>,
   covered: ReadonlySet<string>,
 ): ReturnType<typeof editHeader> {
   const received = receivedField({ ...hop, received: headers.received, hops: countHops(header) });
-  return editHeader(header, headers, { own: keyring.own, isOurs: sender.isOurs, covered, received, messageIds });
+  // Whoever is encrypted to alone is named nowhere else either, even where the header is kept.
+  const isNew = sign || encryptTo.length > 0;
+  const policy = isNew ? { ...headers, remove: [...headers.remove, "bcc", "resent-bcc"] } : headers;
+  return editHeader(header, policy, { own: keyring.own, isOurs: sender.isOurs, covered, received, messageIds });
 }
 
 /** Undefined: the body stays as it came. */
@@ -170,6 +173,14 @@ function arcKey({ keyring, sender, hop }: Known): DkimKey | undefined {
   return [...keyring.dkim.values()]
     .flatMap((keys) => keysNow(keys, hop.at))
     .find(({ algorithm }) => algorithm === "rsa-sha256");
+}
+
+/** Nothing was done, for the user has done it. */
+function leftAlone({ already }: ContentPlan<Candidate>): { readonly smime?: SmimeTreated } {
+  if (already === undefined) return {};
+  return {
+    smime: { signed: already === "signed", encrypted: already === "encrypted", notes: [`already-${already}`] },
+  };
 }
 
 function smimeTreated({ signer }: Known, plan: ContentPlan<Candidate>, wrapped: Wrapped): SmimeTreated {

@@ -46,6 +46,8 @@ export interface ContentPlan<C> {
   readonly tripleWrap: boolean;
   /** Empty: it is not encrypted. */
   readonly encryptTo: readonly C[];
+  /** What its user made of it, where we would have signed or encrypted: then that stays. */
+  readonly already?: "signed" | "encrypted";
   readonly dkim: boolean;
   /** Why it goes without a DKIM signature although one is wanted. */
   readonly unsigned?: string;
@@ -109,11 +111,13 @@ function planFor<C>(
       "7.1",
       `A DKIM signature is demanded for mail to ${formatMailbox(recipient.mailbox)}, but ${unsigned}`,
     );
+  const { already } = situation;
   const shared = {
     headers,
     sign: signs,
     format: signs ? smime.format : "detached",
     tripleWrap: signs && encryptTo.length > 0 && smime.tripleWrap,
+    ...(already !== "plain" && (smime.sign !== "never" || smime.encrypt !== "never") && { already }),
     dkim: dkim !== "none" && unsigned === undefined,
     ...(unsigned !== undefined && { unsigned }),
   } as const;
@@ -146,9 +150,14 @@ function judgeEncryption<C>(
   if (found.kind === "found") return found.certificates;
   const to = formatMailbox(mailbox);
   if (found.kind === "unknown")
-    return reply(451, "7.5", `The S/MIME certificate of ${to} cannot be checked now (${found.why}), try again later`);
+    return reply(451, "7.5", `Mail to ${to} waits, since ${clause(found.why)}, try again later`);
   if (smime.encrypt === "if-known") return [];
-  return reply(550, "7.5", `S/MIME encryption is demanded for mail to ${to}, but ${found.why}`);
+  return reply(550, "7.5", `S/MIME encryption is demanded for mail to ${to}, but ${clause(found.why)}`);
+}
+
+/** A sentence without full stop, as part of a longer one. */
+function clause(sentence: string): string {
+  return sentence.replace(/^[A-Z](?=[a-z ])/, (letter) => letter.toLowerCase());
 }
 
 function whyNoDkim<C>({ sender, hasDkimKey }: Situation<C>): string | undefined {

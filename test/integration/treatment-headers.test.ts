@@ -117,9 +117,11 @@ describe("a header on its way out", () => {
 describe("a field that should go, and that another domain has signed", () => {
   const shop = newKey("rsa-sha256", "shop.test", "s1");
   const signed = async (content: string): Promise<string> => {
+    const holder = { signingDomain: "shop.test", selector: "s1", privateKey: shop.key };
     const { signatures } = await dkimSign(content, {
       headerList: ["From", "Subject", "X-Mailer"],
-      signatureData: [{ signingDomain: "shop.test", selector: "s1", privateKey: shop.key }],
+      ...holder,
+      signatureData: [holder],
     });
     return `${signatures.trimEnd()}\r\n${content}`;
   };

@@ -228,6 +228,13 @@ describe("the contents of one message", () => {
     ] as const;
     expect(plan({ ...over, to })).toMatchObject({ code, enhancedCode, text: expect.stringMatching(text) });
   });
+  it.each([
+    ["signs", { sign: "always" }, "signed", "signed"],
+    ["encrypts", { encrypt: "if-known" }, "encrypted", "encrypted"],
+    ["does neither", {}, "signed", undefined],
+  ] as const)("tells what its user has done already where the treatment %s", (_, smime, already, told) => {
+    expect(plans({ already, to: [["ann@acme.test", treatment(smime)]] })[0]?.already).toBe(told);
+  });
   it("goes unsigned at if-possible without a key", () => {
     expect(plans({ canSign: false, to: [["ann@acme.test", treatment({ sign: "if-possible" })]] })).toMatchObject([
       { sign: false },
