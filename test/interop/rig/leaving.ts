@@ -18,6 +18,8 @@ export const OWN_DOMAINS = ["own.test", "example.org"] as const;
 
 export interface House {
   readonly site: Site;
+  /** As `site.configure` was given them. */
+  readonly settings: Tree;
   /** One for each of our domains and algorithm. */
   readonly dkim: readonly DkimKeySettings[];
   /** Root of everybody's S/MIME certificates. */
@@ -38,7 +40,7 @@ const ANNOUNCES = {
 };
 
 export const root = createMailAuthority("Leaving Root");
-const between = root.below("Leaving Mail CA");
+export const between = root.below("Leaving Mail CA");
 
 export interface PersonWish {
   readonly email: string | readonly string[];
@@ -68,7 +70,7 @@ export interface HouseWish {
   readonly settings?: Tree;
   /** Signs for its addresses. */
   readonly signer?: Held;
-  /** Certificates placed by hand, by address. */
+  /** Certificates placed by hand, by any name. */
   readonly partners?: Readonly<Record<string, Held>>;
 }
 
@@ -85,20 +87,22 @@ export async function createHouse(bench: Workbench, wish: HouseWish = {}): Promi
   const pem = signer === undefined ? "" : signer.keyPem + signer.pem + between.pem;
   for (const address of OWN_DOMAINS.map((domain) => `anna@${domain}`))
     if (signer !== undefined) await put(join("smime", `${address}.pem`), pem);
-  for (const [address, held] of Object.entries(wish.partners ?? {}))
-    await put(join("partners", `${address}.pem`), held.pem + between.pem);
+  for (const [name, held] of Object.entries(wish.partners ?? {}))
+    await put(join("partners", `${name}.pem`), held.pem + between.pem);
   const keys = [newKey("rsa-sha256", OWN_DOMAINS[0], "rsa"), newKey("ed25519-sha256", OWN_DOMAINS[0], "ed")];
   const dkim = await Promise.all(
     keys.map(async ({ selector, key }) => ({ selector, key: await put(`${selector}.pem`, key) })),
   );
   const smime = signer === undefined ? {} : { smime: { directory: join(folder, "smime") } };
-  const settings = {
+  const base = {
     tls: { certificates: [own] },
     domains: [{ domain: OWN_DOMAINS, dkim, ...smime }],
     smime: { partners: join(folder, "partners"), trust: [await put("root.pem", root.pem)] },
   };
+  const settings = overlay(base, wish.settings ?? {});
   return {
-    site: await createSite(bench, overlay(settings, wish.settings ?? {})),
+    site: await createSite(bench, settings),
+    settings,
     dkim: OWN_DOMAINS.flatMap((domain) => keys.map((key) => ({ ...key, domain }))),
     root,
     authority,
