@@ -3,15 +3,19 @@ import { randomBytes } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
+import { systemClock } from "../../src/runtime/clock.ts";
 import { type Disk, nodeDisk, type WritableFile } from "../../src/store/disk.ts";
-import type { QueueStore } from "../../src/store/queue.ts";
-import { bodyOf, eventually, newId, prepare, put } from "../contract/messages.ts";
+import type { QueueStore, SealedBody } from "../../src/store/queue.ts";
+import { bodyOf, eventually, newId, prepare, prepareSeveral, put } from "../contract/messages.ts";
 import { type SqliteStore, sqliteStore } from "../contract/sqlite-store.ts";
 import { failure } from "../unit/store/fake-disk.ts";
 
 let store: SqliteStore;
 let queue: QueueStore;
-let fail: { step: "append" | "datasync" | "syncFolder" | "create"; code: string } | undefined;
+type Step = "append" | "datasync" | "syncFolder" | "create" | "open";
+let fail: { step: Step; code: string } | undefined;
+/** Each step lowers it; the one that makes it 0 fails with EIO. */
+let countdown: number;
 let free: number;
 
 /** The real disk, but for what it is told to fail at. */
@@ -37,15 +41,27 @@ const disk: Disk = {
     stumble("syncFolder");
     await nodeDisk.syncFolder(folder);
   },
+  open: async (path) => {
+    stumble("open");
+    const file = await nodeDisk.open(path);
+    const read: typeof file.read = async (...what) => {
+      stumble("open");
+      return file.read(...what);
+    };
+    return { ...file, read };
+  },
   freeBytes: async () => free,
 };
 
-function stumble(step: string): void {
+function stumble(step: Step): void {
   if (fail?.step === step) throw failure(fail.code);
+  countdown -= 1;
+  if (countdown === 0) throw failure("EIO");
 }
 
 beforeEach(async () => {
   fail = undefined;
+  countdown = Number.POSITIVE_INFINITY;
   free = 1e12;
   store = await sqliteStore();
   queue = await store.open({ disk, settings: { ...store.settings, reserve: 1_000_000 } });
@@ -116,6 +132,70 @@ it("a message whose row cannot be stored leaves no body file", async () => {
   expect((await queue.stats()).messages).toBe(1);
   expect(queue.usable()).toBe(true);
 });
+
+it("a message with several contents leaves no file when its row cannot be stored", async () => {
+  const first = await put(queue);
+  const sizes = [300_000, 200_000, 10];
+  const several = await prepareSeveral(
+    queue,
+    sizes.map((size) => randomBytes(size)),
+    [0, 1, 2, 0],
+  );
+  expect(await files()).toHaveLength(2);
+  const deliveries = several.deliveries.map((delivery, at) =>
+    at === 3 ? { ...delivery, id: `${first.facts.id}-0` } : delivery,
+  );
+  await expect(queue.enqueue({ ...several, deliveries })).rejects.toMatchObject({ kind: "failed" });
+  expect(await files()).toEqual([]);
+  expect((await queue.stats()).messages).toBe(1);
+});
+
+it("no call that fails while several contents are made leaves a file or a row, whichever it is", async () => {
+  // The store's own look whether the disk works again would count, too: here it never comes.
+  await queue.close();
+  const clock = { ...systemClock, after: () => () => undefined };
+  queue = await store.open({ disk, clock });
+  const clear = randomBytes(200_000);
+  const make = async (): Promise<void> => {
+    const id = newId();
+    const spools = [queue.openSpool(id, 0), queue.openSpool(id, 1)];
+    try {
+      const bodies: SealedBody[] = [];
+      for (const spool of spools) {
+        const base = bodies[0];
+        const source: AsyncIterable<Buffer> | Buffer[] = base === undefined ? [clear] : await queue.reread(base);
+        for await (const chunk of source) await spool.write(chunk);
+        bodies.push(await spool.end());
+      }
+      const message = await prepareSeveral(queue, [Buffer.alloc(0)], [0, 0], { id });
+      const contents = message.contents.map(({ header }, at) => ({ header, body: bodies[at] ?? unmade() }));
+      await queue.enqueue({ ...message, contents });
+    } finally {
+      for (const spool of spools) await spool.discard();
+    }
+  };
+  let failures = 0;
+  for (; ; failures += 1) {
+    countdown = failures + 1;
+    const failed = await make().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    if (failed === undefined) break;
+    expect(failed).toMatchObject({ name: "StoreError", kind: "failed" });
+    expect(await files()).toEqual([]);
+    expect((await queue.stats()).messages).toBe(0);
+  }
+  // Twice create, append, datasync, syncFolder; once open and read.
+  expect(failures).toBeGreaterThan(12);
+  countdown = Number.POSITIVE_INFINITY;
+  expect(await files()).toHaveLength(2);
+  expect((await queue.stats()).messages).toBe(1);
+});
+
+function unmade(): never {
+  throw new TypeError("The body was not made");
+}
 
 it("after close every call is refused as failed, and nothing hangs", async () => {
   const waiting = await prepare(queue);

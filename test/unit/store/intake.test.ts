@@ -4,39 +4,98 @@ import { createFreeSpace } from "../../../src/store/free-space.ts";
 import { createIntake } from "../../../src/store/intake.ts";
 import type { NewMessage } from "../../../src/store/queue.ts";
 import { createMessageKey, queueKeyFrom } from "../../../src/store/seal.ts";
+import type { SpooledBody } from "../../../src/store/spool.ts";
 import { InDoubt } from "../../../src/store/sqlite-link.ts";
 import { facts } from "../spine/fixtures.ts";
 import { fakeClock } from "./fake-clock.ts";
 import { fakeDisk } from "./fake-disk.ts";
 
 const random = { bytes: (length: number) => randomBytes(length), fraction: () => 0.5 };
+const INDEX_BYTES = 32_768;
 
 function rig() {
   const disk = fakeDisk();
   const doubt = new Set<string>();
+  const held: number[] = [];
   const key = queueKeyFrom(randomBytes(32));
-  const space = createFreeSpace({ disk, folder: "/data", reserve: () => 0, clock: fakeClock() });
+  const free = createFreeSpace({ disk, folder: "/data", reserve: () => 0, clock: fakeClock() });
+  const hold = (octets: number): (() => void) => {
+    held.push(octets);
+    return free.hold(octets);
+  };
+  const space = { ...free, hold };
   const intake = createIntake({ disk, key, bodies: "/data/bodies", space, onTaken: () => undefined, doubt });
-  const sealed = createMessageKey(key, facts.id, random);
-  const body = { messageId: facts.id, part: 0, length: 1, key: sealed, sealed: Buffer.alloc(17) };
-  intake.spools.onEnd(body);
-  const delivery = { id: `${facts.id}-0`, domain: "acme.example", partner: null, positions: [0, 1], content: 0 };
-  const deliveries = [{ ...delivery, state: "waiting" as const, nextAttemptAt: 0, expiresAt: 1 }];
-  const message: NewMessage = { facts, contents: [{ header: Buffer.from("Subject: x\r\n\r\n"), body }], deliveries };
-  return { intake, doubt, message };
+  const body = (part: number, sealed: Buffer | undefined): SpooledBody => {
+    const made = { messageId: facts.id, part, length: 1, key: createMessageKey(key, facts.id, random, part), sealed };
+    intake.spools.onEnd(made);
+    return made;
+  };
+  return { disk, intake, doubt, held, body };
+}
+
+/** One content for each body, and a delivery for each. */
+function messageOf(bodies: readonly SpooledBody[]): NewMessage {
+  const contents = bodies.map((body) => ({ header: Buffer.from("Subject: x\r\n\r\n"), body }));
+  const treated = bodies.map((_, at) => ({ size: 15, positions: [at] }));
+  const deliveries = bodies.map((_, at) => ({
+    id: `${facts.id}-${at}`,
+    domain: "acme.example",
+    partner: null,
+    positions: [at],
+    content: at,
+    state: "waiting" as const,
+    nextAttemptAt: 0,
+    expiresAt: 1,
+  }));
+  return { facts: { ...facts, contents: treated }, contents, deliveries };
 }
 
 const lost = () => Promise.reject(new InDoubt("the thread has ended"));
 
 describe("a message of which nobody knows whether it was stored", () => {
   it("is forgotten when it was refused: its sender hands it in again", async () => {
-    const { intake, doubt, message } = rig();
+    const { intake, doubt, body } = rig();
+    const message = messageOf([body(0, Buffer.alloc(17))]);
     await expect(intake.store([message], true, lost)).rejects.toBeInstanceOf(InDoubt);
     expect([...doubt]).toEqual([facts.id]);
   });
+  it("is forgotten with the files of all its contents, which stay until then", async () => {
+    const { disk, intake, doubt, body } = rig();
+    const [first, second] = [body(0, undefined), body(2, undefined)];
+    await expect(intake.store([messageOf([first, second, first])], true, lost)).rejects.toBeInstanceOf(InDoubt);
+    expect([...doubt]).toEqual([facts.id, `${facts.id}.2`]);
+    expect(disk.log.filter((line) => line.startsWith("remove"))).toEqual([]);
+  });
   it("a notice was lost: it was forgotten, and the endings that it told of had been stored", async () => {
-    const { intake, doubt, message } = rig();
-    await expect(intake.store([message], false, lost)).rejects.toBeInstanceOf(InDoubt);
+    const { intake, doubt, body } = rig();
+    await expect(intake.store([messageOf([body(0, Buffer.alloc(17))])], false, lost)).rejects.toBeInstanceOf(InDoubt);
     expect([...doubt]).toEqual([]);
+  });
+});
+
+describe("the octets that storing takes", () => {
+  const store = async (pick: (body: ReturnType<typeof rig>["body"]) => readonly SpooledBody[]): Promise<number[]> => {
+    const { intake, held, body } = rig();
+    await intake.store([messageOf(pick(body))], true, () => Promise.resolve(null));
+    return held;
+  };
+  const HEADER = 2 * 14 + INDEX_BYTES;
+  it.each<[string, Parameters<typeof store>[0], number]>([
+    ["of one content", (body) => [body(0, Buffer.alloc(1_000))], 2_000 + HEADER],
+    [
+      "count a shared body once",
+      (body) => {
+        const one = body(0, Buffer.alloc(1_000));
+        return [one, one, one];
+      },
+      2_000 + 3 * HEADER,
+    ],
+    [
+      "count each body that is new, but for those that lie in files already",
+      (body) => [body(0, Buffer.alloc(1_000)), body(1, undefined), body(2, Buffer.alloc(300))],
+      2_600 + 3 * HEADER,
+    ],
+  ])("%s", async (_, pick, octets) => {
+    expect(await store(pick)).toEqual([octets]);
   });
 });

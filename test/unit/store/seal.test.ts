@@ -82,6 +82,41 @@ describe("a record", () => {
   });
 });
 
+describe("of several contents", () => {
+  const clear = Buffer.from("Subject: x");
+  const places = [
+    { number: 0, part: 0 },
+    { number: 1, part: 0 },
+    { number: 2, part: 0 },
+    { number: 2, part: 1 },
+  ];
+  it("a header opens as that content's, of that body, and as no other", () => {
+    for (const sealedAt of places) {
+      const sealed = seal(key, "header", clear, sealedAt);
+      for (const openedAt of places) {
+        if (openedAt === sealedAt) expect(unseal(key, "header", sealed, openedAt)).toEqual(clear);
+        else expect(() => unseal(key, "header", sealed, openedAt)).toThrow(damaged);
+      }
+    }
+  });
+  it("headers share no key stream", () => {
+    const streams = Array.from({ length: 50 }, (_, number) =>
+      seal(key, "header", Buffer.alloc(64), { number, part: number % 3 }).toString("hex", 0, 64),
+    );
+    expect(new Set(streams).size).toBe(50);
+  });
+  it("a body's key opens as the key of that body only, and no two bodies have the same", () => {
+    const keys = [0, 1, 2].map((part) => createMessageKey(queueKey, ID, random, part));
+    for (const [sealedAt, { wrapped }] of keys.entries())
+      for (const openedAt of [0, 1, 2]) {
+        if (openedAt === sealedAt) expect(openMessageKey(queueKey, ID, wrapped, openedAt).part).toBe(openedAt);
+        else expect(() => openMessageKey(queueKey, ID, wrapped, openedAt)).toThrow(damaged);
+      }
+    const streams = keys.map((one) => sealRecord(one, first, Buffer.alloc(64))[0].toString("hex"));
+    expect(new Set(streams).size).toBe(3);
+  });
+});
+
 describe("the sentence of the last attempt", () => {
   it("is sealed anew each time and opens again", () => {
     const [one, two] = [sealDetail(key, "Größe ok", random), sealDetail(key, "Größe ok", random)];

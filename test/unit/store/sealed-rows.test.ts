@@ -128,6 +128,11 @@ describe("a delivery that is read back", () => {
   it.each<[string, MessageRow, Partial<DeliveryRow>]>([
     ["another recipient's content", row, { content: 1 }],
     ["one recipient more than the content is for", row, { positions: [0, 1] }],
+    ["a domain that is not its recipients'", row, { domain: "elsewhere.example" }],
+    ["a domain that is not its recipients', of one content", one, { domain: "elsewhere.example" }],
+    ["a recipient that the message has not", one, { positions: [0, 1, 2] }],
+    ["one recipient twice", one, { positions: [0, 0] }],
+    ["no recipient", one, { positions: [] }],
     ["a content that is not there", row, { content: 2 }],
     ["a negative content", row, { content: -1 }],
     ["a second content of a message that has one", one, { content: 1 }],
