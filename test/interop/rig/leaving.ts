@@ -5,6 +5,7 @@
 import { generateKeyPairSync } from "node:crypto";
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { element } from "../../../src/mail/der.ts";
 import type { DkimKeySettings } from "../../../src/mail/treatment.ts";
 import { createMailAuthority, EMAIL_PROTECTION, type Held, oid, seq, USAGE } from "../../peers/mail-authority.ts";
 import { type MxServer, startMx } from "../../peers/mx-server.ts";
@@ -30,14 +31,13 @@ export interface House {
   readonly ca: string;
 }
 
+const SHA256 = seq(oid("2.16.840.1.101.3.4.2.1"));
+const MASK = seq(oid("1.2.840.113549.1.1.8"), SHA256);
+/** RSAES-OAEP with SHA-256 in both places (RFC 4055 §4.1). */
+const OAEP = seq(oid("1.2.840.113549.1.1.7"), seq(element(0xa0, SHA256), element(0xa1, MASK)));
+const AES256_GCM = seq(oid("2.16.840.1.101.3.4.1.46"));
 /** SMIMECapabilities as a certificate announces them (RFC 4262). */
-const ANNOUNCES = {
-  id: "1.2.840.113549.1.9.15",
-  // AES-256-GCM, RSAES-OAEP, AES-256-CBC
-  value: seq(
-    ...["2.16.840.1.101.3.4.1.46", "1.2.840.113549.1.1.7", "2.16.840.1.101.3.4.1.42"].map((one) => seq(oid(one))),
-  ),
-};
+const ANNOUNCES = { id: "1.2.840.113549.1.9.15", value: seq(AES256_GCM, OAEP) };
 
 export const root = createMailAuthority("Leaving Root");
 export const between = root.below("Leaving Mail CA");
