@@ -3,6 +3,7 @@
  * The clear columns are those of the design; addresses leave here only sealed, or as keyed tags.
  */
 import type { Delivery, MessageFacts } from "../mail/delivery.ts";
+import type { Recipient } from "../mail/envelope.ts";
 import { formatDomain, formatMailbox, formatReversePath } from "../mail/mailbox.ts";
 import type { Reason } from "../mail/outcome.ts";
 import {
@@ -40,7 +41,7 @@ export function toMessageRow(message: NewMessage, bodies: readonly SpooledBody[]
   if (first === undefined || contents.length !== facts.contents.length)
     throw new TypeError("A message needs a content, and says of each what it is");
   if (!deliveries.every((delivery) => isMeantFor(delivery, facts)))
-    throw new TypeError("A delivery names a content that is not its recipients'");
+    throw new TypeError("A delivery names a content or a domain that is not its recipients'");
   const [{ header }, ...variants] = contents as [NewContent, ...NewContent[]];
   return {
     id: facts.id,
@@ -110,7 +111,7 @@ export function toDelivery(row: DeliveryRow, queueKey: QueueKey): { delivery: De
   const key = openKeyRow(row, queueKey);
   const facts = openFacts(key, row.facts);
   if (!isMeantFor(row, facts))
-    throw new StoreError("damaged", `Delivery ${row.id} names a content that is not its recipients'`);
+    throw new StoreError("damaged", `Delivery ${row.id} names a content or a domain that is not its recipients'`);
   return { key, delivery: deliveryOf(row, facts) };
 }
 
@@ -147,11 +148,17 @@ export function toFinished(row: GoneRow, queueKey: QueueKey): FinishedMessage {
   return { id: row.messageId, recipients };
 }
 
-/** Which content a recipient gets stands in the sealed facts, too: the clear column alone must not change it. */
+/**
+ * Whose a delivery is, where it goes and which content it brings stands in clear columns. They must agree with the sealed
+ * facts, or who can write to the disk could send a message elsewhere, or in the form that was made for another recipient.
+ */
 function isMeantFor(
-  { content, positions }: Pick<DeliveryRow, "content" | "positions">,
-  { contents }: MessageFacts,
+  { content, positions, domain }: Pick<DeliveryRow, "content" | "positions" | "domain">,
+  { contents, envelope }: MessageFacts,
 ): boolean {
+  const theirs = ({ position, mailbox }: Recipient): boolean =>
+    !positions.includes(position) || formatDomain(mailbox.domain) === domain;
+  if (!envelope.recipients.every(theirs)) return false;
   const treated = contents[content];
   if (treated?.positions === undefined) return treated !== undefined && contents.length === 1;
   return positions.every((position) => treated.positions?.includes(position) === true);

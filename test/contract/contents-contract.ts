@@ -155,6 +155,13 @@ export function contentsContract(engine: EngineUnderTest): void {
         ({ deliveries, ...rest }) => ({ ...rest, deliveries: deliveries.map((one) => ({ ...one, content: 0 })) }),
       ],
       [
+        "whose delivery goes to another domain than its recipients'",
+        ({ deliveries, ...rest }) => ({
+          ...rest,
+          deliveries: deliveries.map((one) => ({ ...one, domain: "d0.test" })),
+        }),
+      ],
+      [
         "whose facts do not say whose each is",
         ({ facts, ...rest }) => ({
           ...rest,

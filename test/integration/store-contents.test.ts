@@ -232,6 +232,28 @@ describe("two contents of one message exchanged on the disk", () => {
     expect((await bodyOf(queue, facts.id, 2)).equals(large[2] ?? Buffer.of(1))).toBe(true);
   });
 
+  it.each<[string, string, Place, number[], number[]]>([
+    ["a header", "header", variant2, [2], [2]],
+    ["a body", "body", part1, [], [2]],
+    ["a body's key", "wrapped_key", part1, [], [2]],
+    ["the message's key", "wrapped_key", message, of.map((_, at) => at), of.map((_, at) => at)],
+  ])("a changed octet in %s is told by whom it concerns", async (_, column, place, headers, damagedBodies) => {
+    const { facts } = await putSeveral(queue, clear, of);
+    const [row] = sql(`SELECT ${column} AS value FROM ${place[0]} WHERE ${placeOf(place)}`, facts.id);
+    const changed = Buffer.from(row?.["value"] as Uint8Array);
+    changed[changed.length >> 1] = (changed[changed.length >> 1] ?? 0) ^ 1;
+    sql(`UPDATE ${place[0]} SET ${column} = ?2 WHERE ${placeOf(place)}`, facts.id, changed);
+    for (const number of of.keys()) {
+      const [header, body] = await Promise.allSettled([
+        queue.header(facts.id, number),
+        bodyOf(queue, facts.id, number),
+      ]);
+      const told = { status: "rejected", reason: damaged };
+      expect(header).toMatchObject(headers.includes(number) ? told : { status: "fulfilled" });
+      expect(body).toMatchObject(damagedBodies.includes(number) ? told : { status: "fulfilled" });
+    }
+  });
+
   it("the content that a delivery names, parks it: nobody gets what was sealed for another", async () => {
     const found: unknown[] = [];
     await queue.close();
@@ -248,5 +270,14 @@ describe("two contents of one message exchanged on the disk", () => {
       delivery: { recipients: [] },
     });
     expect(await queue.claim("d3.test", NOW, 1)).toHaveLength(1);
+  });
+
+  it("where a delivery goes, or with whose content, parks it: nothing leaves for a server that is not its recipients'", async () => {
+    const { facts } = await putSeveral(queue, clear, of);
+    sql("UPDATE delivery SET domain = 'attacker.test' WHERE id = ?", `${facts.id}-0`);
+    sql("UPDATE delivery SET content = 0, positions = '[0]' WHERE id = ?", `${facts.id}-2`);
+    for (const domain of ["attacker.test", "d2.test"]) expect(await queue.claim(domain, NOW, 1)).toEqual([]);
+    const states = (await queue.list({ id: facts.id })).map(({ state }) => state);
+    expect(states).toEqual(["parked", "waiting", "parked", "waiting"]);
   });
 });
