@@ -70,6 +70,8 @@ export interface HouseWish {
   readonly settings?: Tree;
   /** Signs for its addresses. */
   readonly signer?: Held;
+  /** Signs for everybody else. */
+  readonly gateway?: Held;
   /** Certificates placed by hand, by any name. */
   readonly partners?: Readonly<Record<string, Held>>;
 }
@@ -83,17 +85,18 @@ export async function createHouse(bench: Workbench, wish: HouseWish = {}): Promi
     return join(folder, name);
   };
   for (const part of ["smime", "partners"]) await mkdir(join(folder, part), { mode: 0o700 });
-  const { signer } = wish;
-  const pem = signer === undefined ? "" : signer.keyPem + signer.pem + between.pem;
-  for (const address of OWN_DOMAINS.map((domain) => `anna@${domain}`))
-    if (signer !== undefined) await put(join("smime", `${address}.pem`), pem);
+  const { signer, gateway } = wish;
+  const keyFile = ({ keyPem, pem }: Held): string => keyPem + pem + between.pem;
+  for (const domain of OWN_DOMAINS)
+    if (signer !== undefined) await put(join("smime", `anna@${domain}.pem`), keyFile(signer));
+  if (gateway !== undefined) await put(join("smime", "_gateway.pem"), keyFile(gateway));
   for (const [name, held] of Object.entries(wish.partners ?? {}))
     await put(join("partners", `${name}.pem`), held.pem + between.pem);
   const keys = [newKey("rsa-sha256", OWN_DOMAINS[0], "rsa"), newKey("ed25519-sha256", OWN_DOMAINS[0], "ed")];
   const dkim = await Promise.all(
     keys.map(async ({ selector, key }) => ({ selector, key: await put(`${selector}.pem`, key) })),
   );
-  const smime = signer === undefined ? {} : { smime: { directory: join(folder, "smime") } };
+  const smime = (signer ?? gateway) === undefined ? {} : { smime: { directory: join(folder, "smime") } };
   const base = {
     tls: { certificates: [own] },
     domains: [{ domain: OWN_DOMAINS, dkim, ...smime }],
