@@ -12,13 +12,25 @@ export async function checkDkim(outside: Outside, { policy }: Settings, now: num
     ({ dkim }) =>
       !dkim.some(({ notBefore = 0, endsAt = Number.POSITIVE_INFINITY }) => notBefore <= now && now < endsAt),
   );
+  const isTreated = outbounds.some(({ treatment: { headers, smime, dkim } }) => {
+    const isEdited = headers.received !== "keep" || headers.remove.length > 0 || headers.messageId !== "keep";
+    return isEdited || dkim !== "none" || smime.sign !== "never" || smime.encrypt !== "never";
+  });
   return [
+    ...(isTreated && policy.ownDomains.length === 0 ? [NO_DOMAINS] : []),
     ...states.map((state) => recordFinding(state, now)),
     ...(isWanted ? unsigned : []).map(({ domain }) =>
       warn("dkim", `Mail from ${domain} goes without a DKIM signature.`, `sealpost dkim generate ${domain}`),
     ),
   ];
 }
+
+/** Of a gateway that knows no domain of its own, everything only passes through. */
+const NO_DOMAINS = warn(
+  "domains",
+  "No domain of our own is named: no header is stripped and nothing is signed, for all mail only passes through.",
+  "Write them under domains.",
+);
 
 function recordFinding({ key, name, verdict }: DkimRecordState, now: number): Finding {
   if (verdict === "ok") return good("dkim", `The record ${name} is that of our key.`);

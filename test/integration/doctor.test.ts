@@ -93,6 +93,7 @@ async function found(): Promise<{ code: number; findings: Finding[]; of: (check:
 }
 
 it("finds nothing wrong where all is well, and sends no mail", async () => {
+  await configure({ outbound: `{next_hop: "[127.0.0.1]:${hop.port}", headers: keep, dkim: none}` });
   await start();
   const { code, findings } = await found();
   expect(findings.filter(({ state }) => state !== "good")).toEqual([]);
@@ -131,7 +132,7 @@ it("tells people in words, a state first, plain where nobody sees colour", async
   expect(code).toBe(1);
   expect(out).toMatch(/^good {2}resolver +The resolver 127\.0\.0\.1:\d+ answers and validates DNSSEC\.\n/);
   expect(out).toMatch(/\nbad {3}disk +\S+ GiB are free at [^]*\n {20}Make room now/);
-  expect(out).toMatch(/\n\d+ checks: \d+ good, 1 warn, 1 bad\n$/);
+  expect(out).toMatch(/\n\d+ checks: \d+ good, 2 warn, 1 bad\n$/);
   expect(out).not.toContain("\u001b");
 });
 
@@ -230,13 +231,24 @@ it("compares each DKIM key with what DNS publishes [RFC 6376 §3.6]", async () =
 });
 
 it("says which of our domains send without a DKIM signature, unless that is wanted", async () => {
-  await configure({ domains: `[{domain: own.test, next_hop: "[127.0.0.1]:${hop.port}"}]` });
+  await configure({
+    domains: `[{domain: own.test, next_hop: "[127.0.0.1]:${hop.port}"}]`,
+    outbound: `{next_hop: "[127.0.0.1]:${hop.port}"}`,
+  });
   expect((await found()).of("dkim")).toMatchObject([{ state: "warn", remedy: "sealpost dkim generate own.test" }]);
   await configure({
     domains: `[{domain: own.test, next_hop: "[127.0.0.1]:${hop.port}"}]`,
     outbound: `{next_hop: "[127.0.0.1]:${hop.port}", dkim: none}`,
   });
   expect((await found()).of("dkim")).toEqual([]);
+});
+
+it("says that nothing is stripped or signed where no domain of our own is named", async () => {
+  const outbound = `{next_hop: "[127.0.0.1]:${hop.port}"}`;
+  await configure({ outbound });
+  expect((await found()).of("domains")).toMatchObject([{ state: "warn", remedy: "Write them under domains." }]);
+  await configure({ outbound, domains: `[{domain: own.test, next_hop: "[127.0.0.1]:${hop.port}"}]` });
+  expect((await found()).of("domains")).toEqual([]);
 });
 
 it("looks at the dates of partners' S/MIME certificates", async () => {
