@@ -20,6 +20,7 @@ import { createSpools, type Spooled, type Spools } from "./spools.ts";
 import { type NewDelivery, type QueueStore, StoreError } from "./store/queue.ts";
 import { DkimSigningError } from "./transform/dkim/sign.ts";
 import type { Content } from "./transform/finish.ts";
+import { SmimeSigningError } from "./transform/smime/signed-data.ts";
 import type { Incoming, Treating } from "./transform/treat.ts";
 
 export interface ReceiveDeps {
@@ -65,8 +66,10 @@ export function createReceive(deps: ReceiveDeps): (transaction: Transaction) => 
 
 /** What the client can mend by sending it again later becomes a reply; anything else is the caller's. */
 function answer({ emit }: ReceiveDeps, error: unknown): SmtpReply {
-  if (error instanceof DkimSigningError) {
-    emit("error", { kind: "dkim", detail: error.stack ?? error.message });
+  if (error instanceof DkimSigningError || error instanceof SmimeSigningError) {
+    const kind = error instanceof DkimSigningError ? "dkim" : "smime";
+    const cause = error.cause instanceof Error ? `: ${error.cause.message}` : "";
+    emit("error", { kind, detail: `${error.stack ?? error.message}${cause}` });
     return reply(451, "3.0", "The message cannot be signed now, try again later");
   }
   if (!(error instanceof StoreError)) throw error;

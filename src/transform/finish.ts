@@ -60,7 +60,9 @@ export function createFinisher(deps: TreatDeps, known: Known, planned: readonly 
       if (hashes) arriving.update(chunk);
     },
     finish: async (plan, body) => {
-      const edit = edited(known, plan, known.sender.isOurs ? await coveredNow(body) : new Set());
+      // A new body breaks the signatures of others: then they hold nothing.
+      const isHeld = known.sender.isOurs && !isNew(plan);
+      const edit = edited(known, plan, isHeld ? await coveredNow(body) : new Set());
       const kept = edit.kept.length === 0 ? {} : { kept: edit.kept.map(({ name }) => name) };
       const wrapped = await wrappedBy(deps, known, plan, { header: edit.header, body });
       if (wrapped !== undefined && "code" in wrapped) return wrapped;
@@ -88,14 +90,19 @@ export function createFinisher(deps: TreatDeps, known: Known, planned: readonly 
 
 function edited(
   { header, keyring, hop, sender, messageIds }: Known,
-  { headers, sign, encryptTo }: ContentPlan<Candidate>,
+  plan: ContentPlan<Candidate>,
   covered: ReadonlySet<string>,
 ): ReturnType<typeof editHeader> {
+  const { headers } = plan;
   const received = receivedField({ ...hop, received: headers.received, hops: countHops(header) });
   // Whoever is encrypted to alone is named nowhere else either, even where the header is kept.
-  const isNew = sign || encryptTo.length > 0;
-  const policy = isNew ? { ...headers, remove: [...headers.remove, "bcc", "resent-bcc"] } : headers;
+  const policy = isNew(plan) ? { ...headers, remove: [...headers.remove, "bcc", "resent-bcc"] } : headers;
   return editHeader(header, policy, { own: keyring.own, isOurs: sender.isOurs, covered, received, messageIds });
+}
+
+/** S/MIME makes another body. */
+function isNew({ sign, encryptTo }: ContentPlan<Candidate>): boolean {
+  return sign || encryptTo.length > 0;
 }
 
 /** Undefined: the body stays as it came. */
@@ -107,7 +114,7 @@ async function wrappedBy(
 ): Promise<Wrapped | SmtpReply | undefined> {
   const { signer, hop } = known;
   const sign = plan.sign ? signer : undefined;
-  if (sign === undefined && plan.encryptTo.length === 0) return undefined;
+  if (!isNew(plan)) return undefined;
   const wrapped = await wrap(
     message,
     {

@@ -4,7 +4,19 @@ import { expect, describe, it } from "vitest";
 import { EXCHANGE, POSTFIX } from "../corpus/traces.ts";
 import { newKey } from "../unit/transform/dkim-keys.ts";
 import { fieldOf } from "../unit/transform/smime-mime-reader.ts";
-import { accepted, count, createRig, delivered, headerOf, letter, namesOf, publish, submit } from "./treatment-rig.ts";
+import {
+  accepted,
+  count,
+  createRig,
+  delivered,
+  headerOf,
+  letter,
+  namesOf,
+  person,
+  publish,
+  SIGNERS,
+  submit,
+} from "./treatment-rig.ts";
 
 const INSIDE = [
   "Received: from pc7.corp.example.org (10.1.2.3)",
@@ -135,6 +147,17 @@ describe("a field that should go, and that another domain has signed", () => {
     expect(fieldOf(await got("bert@"), "x-mailer")).toBe("shop");
     expect(fieldOf(await got("bert@"), "user-agent")).toBeUndefined();
     expect(await accepted(site, reply)).toMatchObject({ headersKept: ["X-Mailer"] });
+  });
+
+  it("goes when S/MIME makes a new body, for then that signature no longer holds", async () => {
+    const rig = await createRig();
+    publish(rig.dns, shop);
+    await rig.useSigner("anna@example.org", person("anna@example.org"));
+    await rig.configure({ outbound: { smime: { sign: "if-possible" } } }, SIGNERS);
+    await rig.site.start();
+    const reply = await submit(rig.site, { to: "bert@acme.test", content: await signed(plain) });
+    expect(fieldOf(await rig.got("bert@"), "x-mailer")).toBeUndefined();
+    expect(await accepted(rig.site, reply)).not.toHaveProperty("headersKept");
   });
 
   it("goes when that signature is broken", async () => {

@@ -52,6 +52,14 @@ export class SmimeSignerError extends Error {
   }
 }
 
+/** The message cannot be signed now, and must not leave as if it were. The message has nothing of the key. */
+export class SmimeSigningError extends Error {
+  constructor(cause: unknown) {
+    super("The S/MIME signature could not be made", { cause });
+    this.name = "SmimeSigningError";
+  }
+}
+
 /** The hash that goes with a key; `unfit` completes "the key …". */
 export function signingHash(key: KeyObject): { readonly hash: HashName } | { readonly unfit: string } {
   if (key.asymmetricKeyType === "rsa") {
@@ -169,11 +177,14 @@ function signingCertificate({ sha256, issuer, serial }: SmimeCertificate): Buffe
   return sequence(sequence(id));
 }
 
-function signInPool(hash: HashName, data: Buffer, key: KeyObject): Promise<Buffer> {
-  return new Promise((resolve, reject) => {
+async function signInPool(hash: HashName, data: Buffer, key: KeyObject): Promise<Buffer> {
+  const made = new Promise<Buffer>((resolve, reject) => {
     sign(hash, data, key, (error, signature) => {
       if (error === null) resolve(signature);
       else reject(error);
     });
+  });
+  return made.catch((error: unknown) => {
+    throw new SmimeSigningError(error);
   });
 }
