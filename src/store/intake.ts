@@ -49,13 +49,20 @@ export function createIntake(deps: IntakeDeps): Intake {
       throw new TypeError("A body is stored once, by the store that sealed it, unless it was discarded");
     return found;
   };
-  const take = ({ contents, facts }: NewMessage): SpooledBody[] => {
+  /** All or none: what is refused stays the caller's to discard. */
+  const take = (messages: readonly NewMessage[]): SpooledBody[][] => {
+    const bodies = messages.map(bodiesOf);
+    const all = bodies.flat();
+    if (new Set(all).size < all.length) throw new TypeError("A body belongs to one message");
+    for (const body of all) taken.add(body);
+    return bodies;
+  };
+  const bodiesOf = ({ contents, facts }: NewMessage): SpooledBody[] => {
     const bodies = [...new Set(contents.map(({ body }) => body))].map(of);
     if (bodies.some(({ messageId }) => messageId !== facts.id))
       throw new TypeError("The body was sealed for another message");
     if (new Set(bodies.map(({ part }) => part)).size < bodies.length)
       throw new TypeError("Two bodies of a message have the same number");
-    for (const body of bodies) taken.add(body);
     return bodies;
   };
   const undo = async (bodies: readonly SpooledBody[]): Promise<void> => {
@@ -72,7 +79,7 @@ export function createIntake(deps: IntakeDeps): Intake {
       of,
     },
     store: async (messages, reserved, store) => {
-      const bodies = messages.map(take);
+      const bodies = take(messages);
       const written = deps.space.hold(weightOf(messages, bodies));
       try {
         if (reserved) await deps.space.demand();

@@ -3,7 +3,6 @@
  * The clear columns are those of the design; addresses leave here only sealed, or as keyed tags.
  */
 import type { Delivery, MessageFacts } from "../mail/delivery.ts";
-import type { Recipient } from "../mail/envelope.ts";
 import { formatDomain, formatMailbox, formatReversePath } from "../mail/mailbox.ts";
 import type { Reason } from "../mail/outcome.ts";
 import {
@@ -156,9 +155,9 @@ function isMeantFor(
   { content, positions, domain }: Pick<DeliveryRow, "content" | "positions" | "domain">,
   { contents, envelope }: MessageFacts,
 ): boolean {
-  const theirs = ({ position, mailbox }: Recipient): boolean =>
-    !positions.includes(position) || formatDomain(mailbox.domain) === domain;
-  if (!envelope.recipients.every(theirs)) return false;
+  const recipients = envelope.recipients.filter(({ position }) => positions.includes(position));
+  if (recipients.length === 0 || recipients.length !== positions.length) return false;
+  if (!recipients.every(({ mailbox }) => formatDomain(mailbox.domain) === domain)) return false;
   const treated = contents[content];
   if (treated?.positions === undefined) return treated !== undefined && contents.length === 1;
   return positions.every((position) => treated.positions?.includes(position) === true);

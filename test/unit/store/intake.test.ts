@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { createFreeSpace } from "../../../src/store/free-space.ts";
 import { createIntake } from "../../../src/store/intake.ts";
+import type { Recipient } from "../../../src/mail/envelope.ts";
 import type { NewMessage } from "../../../src/store/queue.ts";
 import { createMessageKey, queueKeyFrom } from "../../../src/store/seal.ts";
 import type { SpooledBody } from "../../../src/store/spool.ts";
@@ -33,7 +34,7 @@ function rig() {
   return { disk, intake, doubt, held, body };
 }
 
-/** One content for each body, and a delivery for each. */
+/** One content for each body, and a recipient and a delivery for each. */
 function messageOf(bodies: readonly SpooledBody[]): NewMessage {
   const contents = bodies.map((body) => ({ header: Buffer.from("Subject: x\r\n\r\n"), body }));
   const treated = bodies.map((_, at) => ({ size: 15, positions: [at] }));
@@ -47,7 +48,9 @@ function messageOf(bodies: readonly SpooledBody[]): NewMessage {
     nextAttemptAt: 0,
     expiresAt: 1,
   }));
-  return { facts: { ...facts, contents: treated }, contents, deliveries };
+  const [{ mailbox }] = facts.envelope.recipients as [Recipient];
+  const envelope = { ...facts.envelope, recipients: bodies.map((_, position) => ({ position, mailbox })) };
+  return { facts: { ...facts, envelope, contents: treated }, contents, deliveries };
 }
 
 const lost = () => Promise.reject(new InDoubt("the thread has ended"));
@@ -70,6 +73,38 @@ describe("a message of which nobody knows whether it was stored", () => {
     const { intake, doubt, body } = rig();
     await expect(intake.store([messageOf([body(0, Buffer.alloc(17))])], false, lost)).rejects.toBeInstanceOf(InDoubt);
     expect([...doubt]).toEqual([]);
+  });
+});
+
+describe("of several notices that are stored together", () => {
+  const nothing = () => Promise.resolve(null);
+  const OTHER_ID = "f123456789abcdef0123456789abcdef";
+  it.each<[string, (good: NewMessage) => NewMessage]>([
+    [
+      "has another message's body",
+      ({ contents }) => ({ ...messageOf([]), facts: { ...facts, id: OTHER_ID }, contents }),
+    ],
+    ["has a body of the first", (good) => good],
+  ])(
+    "one that %s refuses all, and the bodies of the others stay their callers' to store or discard",
+    async (_, bad) => {
+      const { disk, intake, body } = rig();
+      const good = messageOf([body(0, undefined)]);
+      await expect(intake.store([good, bad(good)], false, nothing)).rejects.toThrow(TypeError);
+      expect(good.contents.map((content) => intake.spools.taken(content.body))).toEqual([false]);
+      expect(disk.log).toEqual([]);
+      await intake.store([good], false, () => Promise.resolve("stored"));
+      expect(intake.spools.taken(good.contents[0]!.body)).toBe(true);
+    },
+  );
+  it("all files go when the endings that cause them are not stored", async () => {
+    const { disk, intake, body } = rig();
+    await intake.store(
+      [messageOf([body(0, undefined), body(1, Buffer.alloc(17)), body(2, undefined)])],
+      false,
+      nothing,
+    );
+    expect(disk.log).toEqual([`remove /data/bodies/${facts.id}`, `remove /data/bodies/${facts.id}.2`]);
   });
 });
 
