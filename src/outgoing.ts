@@ -74,7 +74,7 @@ export function createOutgoing(deps: OutgoingDeps): Outgoing {
       const { decide, settings } = snapshot();
       return { outbound: decide, schedule: settings.schedule, generation: settings.policy.generation };
     },
-    notices: createNotices({ clock, random, queue, snapshot }),
+    notices: createNotices({ clock, random, queue, snapshot, emit }),
     reportAttempt: (attempted) => {
       stsAlarms.look(attempted);
       const at = { now: clock.now(), generation: attempted.generation };

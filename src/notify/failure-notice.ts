@@ -79,7 +79,8 @@ function languageFor({ language, header, senderLanguage }: FailureNoticeInput): 
 
 function noticeHeader(input: FailureNoticeInput, sender: Mailbox, language: Language): string {
   const { failure } = wordingOf(language);
-  const original = messageIdOf(input.header);
+  // As the sender knows it: what left may have another one.
+  const original = input.message.messageId ?? messageIdOf(input.header);
   const references = original !== undefined && /^<[\x21-\x7e]{1,400}>$/.test(original) ? original : undefined;
   return [
     headerLine("Date", mailDate(input.now)),

@@ -37,7 +37,8 @@ export interface Finisher {
   readonly finish: (plan: ContentPlan<Candidate>, body: StoredBody) => Promise<Content | SmtpReply>;
 }
 
-const TWO_DAYS_MS = 172_800_000;
+/** How much longer a signature holds than the mail may wait here: others have queues, too. */
+export const TWO_DAYS_MS = 172_800_000;
 
 export function createFinisher(deps: TreatDeps, known: Known, planned: readonly ContentPlan<Candidate>[]): Finisher {
   const sealer = arcKey(known);
