@@ -76,7 +76,7 @@ export function planContents<C>(situation: Situation<C>): readonly ContentPlan<C
   }
   if (plans.size > MOST_CONTENTS)
     return reply(
-      452,
+      550,
       "5.3",
       `The message needs more than ${MOST_CONTENTS} copies, send it to fewer recipients at once`,
     );
