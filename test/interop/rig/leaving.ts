@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { element } from "../../../src/mail/der.ts";
 import type { DkimKeySettings } from "../../../src/mail/treatment.ts";
 import { createMailAuthority, EMAIL_PROTECTION, type Held, oid, seq, USAGE } from "../../peers/mail-authority.ts";
-import { type MxServer, startMx } from "../../peers/mx-server.ts";
+import { type MxOptions, type MxServer, startMx } from "../../peers/mx-server.ts";
 import { newKey } from "../../unit/transform/dkim-keys.ts";
 import { type Authority, createAuthority } from "./certificates.ts";
 import { createSite, overlay, type Site, type Tree } from "./gateway.ts";
@@ -114,12 +114,17 @@ export async function createHouse(bench: Workbench, wish: HouseWish = {}): Promi
 }
 
 /** An MX that keeps what it gets, over TLS. */
-export async function startCollector(bench: Workbench, { authority }: House, address: string): Promise<MxServer> {
+export async function startCollector(
+  bench: Workbench,
+  { authority }: House,
+  address: string,
+  answer: NonNullable<MxOptions["answer"]> = () => undefined,
+): Promise<MxServer> {
   const credential = await authority.issue(["mx.partner.test"]);
   const [certificate, key] = await Promise.all(
     [credential.certificate, credential.key].map((file) => readFile(file, "utf8")),
   );
-  const mx = await startMx({ tls: { certificate: certificate ?? "", key: key ?? "" } }, address);
+  const mx = await startMx({ tls: { certificate: certificate ?? "", key: key ?? "" }, answer }, address);
   bench.atEnd(mx.close);
   return mx;
 }
