@@ -5,8 +5,9 @@
 import type { Target } from "./decide/decide.ts";
 import { demandOf, tlsUse } from "./decide/demand.ts";
 import type { NextHop, OutboundPolicy, TlsPolicy } from "./decide/policy.ts";
+import { missingTreatment } from "./decide/treatment-demand.ts";
 import type { Demand, Published } from "./decide/published-requirement.ts";
-import type { Delivery } from "./mail/delivery.ts";
+import { type Delivery, treatedOf } from "./mail/delivery.ts";
 import type { Host } from "./mail/host.ts";
 import { type Outcome, problem, type Problem } from "./mail/outcome.ts";
 import type { Session, Verdict } from "./mail/session.ts";
@@ -73,6 +74,11 @@ export async function attempt<V>(delivery: Delivery, outbound: OutboundPolicy, s
   if (!outbound.permitted) {
     const refused = problem("failed", "smtp-5xx", "Mail to this destination is not permitted here");
     return { outcomes: forAll(delivery, refused) };
+  }
+  const missing = missingTreatment(outbound.treatment, treatedOf(delivery));
+  if (missing !== undefined) {
+    const outdated = problem("deferred", "treatment-required", `The message was stored ${missing}`);
+    return { outcomes: forAll(delivery, outdated) };
   }
   const { tls } = outbound;
   const undertaking = { delivery, tls, steps, ask: askingFor(delivery.domain, tls, steps) };

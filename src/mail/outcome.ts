@@ -14,6 +14,8 @@ export type Reason =
   | "smtp-4xx"
   | "smtp-5xx"
   | "loop"
+  /** Stored without the S/MIME or DKIM that the policy of now demands. */
+  | "treatment-required"
   | "expired"
   /** A defect of ours; the mail waits. */
   | "internal-error";
@@ -53,6 +55,7 @@ const STATUS: Partial<Record<Reason, string>> = {
   "8bitmime-not-supported": "6.3",
   "requiretls-not-supported": "7.30",
   loop: "4.6",
+  "treatment-required": "7.1",
   expired: "4.7",
   "internal-error": "3.0",
 };

@@ -38,6 +38,8 @@ export const german: Wording = {
     "smtp-4xx": its("hat die Nachricht vorerst nicht angenommen"),
     "smtp-5xx": its("hat die Nachricht abgelehnt"),
     loop: (domain) => `die Nachricht an ${domain} wäre immer wieder zu diesem Gateway zurückgekommen`,
+    "treatment-required": (domain) =>
+      `was für Nachrichten an ${domain} verlangt wird (S/MIME oder DKIM), fehlt dieser Nachricht`,
     expired: its("hat die Nachricht nicht rechtzeitig angenommen"),
     "internal-error": () => "dieses Gateway selbst hatte eine Störung",
   },

@@ -35,6 +35,8 @@ export const english: Wording = {
     "smtp-4xx": its("did not accept the message for the time being"),
     "smtp-5xx": its("refused the message"),
     loop: (domain) => `the message for ${domain} would have come back to this gateway again and again`,
+    "treatment-required": (domain) =>
+      `what is demanded of messages to ${domain} (S/MIME or DKIM) was not done to this one`,
     expired: its("did not take the message in time"),
     "internal-error": () => "this gateway itself had a fault",
   },

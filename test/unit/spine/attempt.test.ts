@@ -3,9 +3,10 @@ import { attempt } from "../../../src/attempt.ts";
 import type { DomainName } from "../../../src/mail/domain-name.ts";
 import type { Host } from "../../../src/mail/host.ts";
 import { type Outcome, problem } from "../../../src/mail/outcome.ts";
+import { UNTOUCHED } from "../../../src/mail/treatment.ts";
 import type { DaneFacts, MtaStsFacts } from "../../../src/mail/published.ts";
 import { outbound, tls } from "../decide/policies.ts";
-import { delivered, delivery, host, scripted, session } from "./fixtures.ts";
+import { delivered, delivery, facts, host, scripted, session } from "./fixtures.ts";
 
 const refused = problem("deferred", "connection-failed", "no answer");
 const untrusted = problem("deferred", "certificate-not-trusted", "its certificate is not trusted");
@@ -108,6 +109,18 @@ describe("one attempt", () => {
     const { steps, diary } = scripted({ hosts: [host("mx1")], dane: () => dane, connect: () => garbage });
     await attempt(delivery({ attempts: 5 }), outbound({ tls: tls({ level: "may" }) }), steps);
     expect(diary).toEqual(["connect mx1 required"]);
+  });
+  it("lets a message wait that was stored before S/MIME was demanded: a reload reaches what is queued", async () => {
+    const { steps, diary } = scripted({ hosts: [host("mx1")], connect: ({ name }) => session(name) });
+    const treatment = { ...UNTOUCHED, smime: { ...UNTOUCHED.smime, encrypt: "always" as const } };
+    const trial = await attempt(delivery(), outbound({ treatment }), steps);
+    expect(trial.outcomes.get(0)).toMatchObject({ kind: "deferred", reason: "treatment-required" });
+    expect(diary).toEqual([]);
+    const encrypted = { size: 1, smime: { signed: false, encrypted: true } };
+    const message = { ...facts, contents: [encrypted] };
+    expect((await attempt(delivery({ message }), outbound({ treatment }), steps)).outcomes.get(0)?.kind).toBe(
+      "delivered",
+    );
   });
   it("fails at once where relaying to the destination is not permitted", async () => {
     const { steps, diary } = scripted({ hosts: [host("mx1")], connect: ({ name }) => session(name) });

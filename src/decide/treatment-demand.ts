@@ -1,0 +1,16 @@
+/**
+ * Whether what was done to a stored message still meets what the policy of now demands. Bytes are final once stored, so
+ * a message that came in before S/MIME or DKIM was demanded is not made anew: it waits for a person. Pure.
+ */
+import type { Treated, Treatment } from "../mail/treatment.ts";
+
+/** Completes "the message was stored …"; undefined: nothing is missing. */
+export function missingTreatment({ smime, dkim }: Treatment, treated: Treated): string | undefined {
+  if (smime.encrypt === "always" && treated.smime?.encrypted !== true)
+    return "without the S/MIME encryption that is demanded now";
+  if (smime.sign === "always" && treated.smime?.signed !== true && treated.smime?.encrypted !== true)
+    return "without the S/MIME signature that is demanded now";
+  if (dkim === "require" && (treated.dkim?.signatures ?? []).length === 0)
+    return "without the DKIM signature that is demanded now";
+  return undefined;
+}
