@@ -102,6 +102,21 @@ describe("mail of ours", () => {
     expect(await verdicts(rig)).toEqual(["example.org ed ed25519-sha256 pass"]);
   });
 
+  it.each([
+    ["in UTF-8", "anna@köln.example"],
+    ["as A-label, in capitals", "anna@XN--KLN-SNA.example"],
+    ["in a display name's company", '"x@evil.test, Ärger" <anna@köln.example>'],
+  ])("is signed by d= as A-label where its author's domain is written %s [RFC 8616 §4]", async (_, author) => {
+    const rig = await createRig();
+    const keys = await rig.useKeys([newKey("ed25519-sha256", "xn--kln-sna.example", "idn")]);
+    await rig.configure({ domains: [{ domain: ["köln.example"], next_hop: `[127.0.0.1]:${rig.mx.port}`, ...keys }] });
+    await rig.site.start();
+    const content = letter().replace("Anna <anna@example.org>", author);
+    const parameters = " SMTPUTF8 BODY=8BITMIME";
+    expect(await submit(rig.site, { from: "", to: "bert@acme.test", content, parameters })).toMatch(/^250/);
+    expect(await verdicts(rig)).toEqual(["xn--kln-sna.example idn ed25519-sha256 pass"]);
+  });
+
   it("is not signed where dkim: none applies, and the log has no word of it", async () => {
     const rig = await signing([ed], { outbound: { dkim: "none" } });
     await submit(rig.site, { to: "bert@acme.test", content: letter() });

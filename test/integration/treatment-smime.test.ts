@@ -93,6 +93,16 @@ describe("signing", () => {
     expect(mx.messages[0]?.mail).not.toContain("8BITMIME");
   });
 
+  it("fails for those alone whose host takes no 8-bit content, where others get it encrypted", async () => {
+    const mx = { ...goodMx, extensions: ["PIPELINING"] };
+    const { site, got } = await rigWith({ sign: "never", encrypt: "if-known" }, {}, mx);
+    const content = letter(["MIME-Version: 1.0", "Content-Type: text/plain; charset=utf-8"], "Grüße\r\n");
+    await submit(site, { to: ["bert@acme.test", "otto@acme.test"], content, parameters: " BODY=8BITMIME" });
+    expect(opened(await got("bert@"), bert.key)?.toString()).toContain("Grüße");
+    const failed = await site.logged("delivery", ({ outcome }) => outcome === "failed");
+    expect(failed).toMatchObject({ recipients: ["otto@acme.test"], reason: "8bitmime-not-supported" });
+  });
+
   it.each([
     ["the null sender", "", letter()],
     ["an empty body", "anna@example.org", letter([], "")],
