@@ -100,6 +100,19 @@ describe("time is in proportion to size for", () => {
     const big = await cost(head, repeated(start, unit, 8 * MiB));
     expect(big.ms).toBeLessThan(8 * 3 * Math.max(20, Math.min(first.ms, second.ms))); // in proportion to the square: 64 times
   });
+  it("lines that are nearly the boundary of each of a hundred levels: the levels cost nothing", async () => {
+    const name = (n: number) => `${"b".repeat(900)}${`${n}`.padStart(3, "0")}`;
+    const walk = (levels: number) => {
+      const open = (n: number) => `--${name(n)}\r\nContent-Type: multipart/mixed; boundary=${name(n + 1)}\r\n\r\n`;
+      const start = Array.from({ length: levels }, (_, n) => open(n)).join("");
+      const head = header(`Content-Type: multipart/mixed; boundary=${name(0)}`);
+      return cost(head, repeated(start, `--${name(999)}\r\n`, 4 * MiB));
+    };
+    const few = [await walk(1), await walk(1)].map(({ ms }) => ms);
+    const many = await walk(99);
+    expect(many.made).toBeGreaterThan(4 * MiB);
+    expect(many.ms).toBeLessThan(5 * Math.max(20, ...few)); // compared with each: more than 20 times
+  });
   it.each([
     ["100,000 parts", MIXED, "--b0\r\n\r\n".repeat(100_000)],
     ["100,000 levels", MIXED, nested(100_000)],

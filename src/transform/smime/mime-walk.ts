@@ -53,6 +53,8 @@ export class MimeWalk {
   readonly #visitor: Visitor;
   /** Multiparts whose delimiters count, outermost first. */
   readonly #open: { readonly part: Part; readonly boundary: string }[] = [];
+  /** Levels in #open by boundary, innermost last: a line is looked up, not compared with each. */
+  readonly #levels = new Map<string, number[]>();
   #count = 1;
   #part: Part;
   /** Lines of the header of the next part inside #part; undefined within a body. */
@@ -162,19 +164,16 @@ export class MimeWalk {
     if (end - at > LONGEST_DELIMITER) return undefined;
     if (lineEnd < 0 && !final) return end - at === LONGEST_DELIMITER ? undefined : "wait";
     const text = trimBlanks(data.toString("latin1", at, end)).slice(2);
-    for (let level = this.#open.length - 1; level >= 0; level--) {
-      const boundary = this.#open[level]?.boundary ?? "";
-      const more = text.length - boundary.length;
-      if ((more !== 0 && more !== 2) || !text.startsWith(boundary)) continue;
-      if (more === 0 || text.endsWith("--")) return { level, closes: more === 2, end };
-    }
-    return undefined;
+    const opens = this.#levels.get(text)?.at(-1) ?? -1;
+    const closed = text.endsWith("--") ? (this.#levels.get(text.slice(0, -2))?.at(-1) ?? -1) : -1;
+    const level = Math.max(opens, closed);
+    return level < 0 ? undefined : { level, closes: closed > opens, end };
   }
 
   #delimit({ level, closes }: Delimiter, octets: Buffer): void {
     this.#endLeaf();
     const multipart = this.#open[level]?.part ?? this.#part;
-    this.#open.length = closes ? level : level + 1;
+    this.#close(closes ? level : level + 1);
     if (this.#eolHeld) this.#visitor.frame(multipart, CRLF);
     this.#eolHeld = false;
     this.#visitor.frame(multipart, octets);
@@ -206,8 +205,24 @@ export class MimeWalk {
   }
 
   #enter(part: Part): void {
-    if (part.shape.kind === "multipart") this.#open.push({ part, boundary: part.shape.boundary });
+    if (part.shape.kind === "multipart") this.#openMultipart(part, part.shape.boundary);
     if (part.shape.kind === "message") this.#startHeader();
+  }
+
+  #openMultipart(part: Part, boundary: string): void {
+    const levels = this.#levels.get(boundary) ?? [];
+    levels.push(this.#open.length);
+    this.#levels.set(boundary, levels);
+    this.#open.push({ part, boundary });
+  }
+
+  /** All from this level inwards. */
+  #close(level: number): void {
+    for (const { boundary } of this.#open.splice(level)) {
+      const levels = this.#levels.get(boundary);
+      levels?.pop();
+      if (levels?.length === 0) this.#levels.delete(boundary);
+    }
   }
 
   #endLeaf(): void {
