@@ -19,6 +19,12 @@ const SPACE = 32;
 /** - . F */
 const UNSAFE_FIRST: ReadonlySet<number> = new Set([45, 46, 70]);
 const NONE = -1;
+const [LITERAL, BLANK] = [1, 2];
+/** What an octet within a line is, when it is encoded. */
+const KIND = Uint8Array.from({ length: 256 }, (_, octet) => {
+  if (octet === SPACE || octet === TAB) return BLANK;
+  return octet > SPACE && octet < 127 && octet !== EQUALS ? LITERAL : 0;
+});
 
 /** Room for `=XX` and a soft line break for each octet, and for what was held back. */
 const LARGEST_STEP = 6;
@@ -61,6 +67,21 @@ class Lines {
     return true;
   }
 
+  /** Takes what goes on within the line as it is, most of most texts, and answers where something else begins. */
+  literals(octets: Buffer, from: number): number {
+    if (this.column === 0) return from;
+    const end = Math.min(octets.length, from + WIDTH - 1 - this.column);
+    let at = from;
+    for (; at < end; at += 1) {
+      const octet = octets[at] ?? CR;
+      const kind = KIND[octet];
+      if (kind !== LITERAL && (kind !== BLANK || KIND[octets[at + 1] ?? CR] !== LITERAL)) break;
+      this.out[this.length++] = octet;
+    }
+    this.column += at - from;
+    return at;
+  }
+
   raw(octet: number): void {
     this.out[this.length++] = octet;
     this.column++;
@@ -84,13 +105,16 @@ export function createQuotedPrintable(): Encoder {
   return {
     push: (octets) => {
       lines.start(octets.length);
-      for (const octet of octets) {
+      for (let at = 0; at < octets.length; at += 1) {
+        if (blank === NONE) at = lines.literals(octets, at);
+        const octet = octets[at];
+        if (octet === undefined) break;
         if (octet === CR) settle(false);
         else if (octet === LF) lines.lineEnd();
         else {
           settle(true);
-          if (octet === SPACE || octet === TAB) blank = octet;
-          else lines.octet(octet, octet > SPACE && octet < 127 && octet !== EQUALS);
+          if (KIND[octet] === BLANK) blank = octet;
+          else lines.octet(octet, KIND[octet] === LITERAL);
         }
       }
       return lines.written();
