@@ -19,9 +19,9 @@ export interface Sender {
 export function senderOf(header: Buffer, reversePath: Mailbox | null, domains: ReadonlySet<string>): Sender {
   const from = fieldMailboxes(header, "From");
   const isOwn = ({ domain }: Mailbox): boolean => isOurDomain(formatDomain(domain), domains);
-  // Where nobody can say who the author is, the envelope does; mail without a sender comes from one of our own systems.
+  // Where nobody can say who the author is, the envelope does. It does not of a bounce: anybody's may pass through here.
   if (from === undefined || from.length === 0)
-    return { isOurs: reversePath === null || isOwn(reversePath), unsigned: "the From field is missing or unreadable" };
+    return { isOurs: reversePath !== null && isOwn(reversePath), unsigned: "the From field is missing or unreadable" };
   const isOurs = from.some(isOwn);
   const [author] = from;
   if (author === undefined || !isOurs) return { isOurs, unsigned: "the From address is not in one of our domains" };

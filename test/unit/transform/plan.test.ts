@@ -46,12 +46,13 @@ describe("in whose name a message leaves", () => {
       "the From field is missing or unreadable",
     ],
     [
-      "a From that cannot be read, without a sender",
+      "a From that cannot be read, and the null sender: anybody's bounce",
       "From: a@own.test <x@other.test",
       null,
-      true,
+      false,
       "the From field is missing or unreadable",
     ],
+    ["no From, the null sender", "To: a@own.test", null, false, "the From field is missing or unreadable"],
   ])("%s", (_, fields, reversePath, isOurs, signs) => {
     const sender = senderOf(headerOf(fields), reversePath === null ? null : mailbox(reversePath), ours);
     const { author, unsigned } = sender;
