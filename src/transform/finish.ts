@@ -96,9 +96,7 @@ function edited(
 ): ReturnType<typeof editHeader> {
   const { headers } = plan;
   const received = receivedField({ ...hop, received: headers.received, hops: countHops(header) });
-  // Whoever is encrypted to alone is named nowhere else either, even where the header is kept.
-  const policy = isNew(plan) ? { ...headers, remove: [...headers.remove, "bcc", "resent-bcc"] } : headers;
-  return editHeader(header, policy, { own: keyring.own, isOurs: sender.isOurs, covered, received, messageIds });
+  return editHeader(header, headers, { own: keyring.own, isOurs: sender.isOurs, covered, received, messageIds });
 }
 
 /** S/MIME makes another body. */

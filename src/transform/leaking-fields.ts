@@ -43,9 +43,12 @@ const GROUPS: readonly string[] = [
   // Delivery inside: which mailbox it went through (RFC 9228; X- forms of Postfix, Exim and others).
   "delivered-to x-delivered-to x-original-to x-envelope-* envelope-to x-rcpt-to x-orig-* x-resolved-to x-forward",
   "x-postfix-* x-queue-id x-mx-*",
-  // Not a field of mail under way (RFC 5321 §4.4), and what must never have left the sender (RFC 5322 §3.6.3).
-  "return-path x-return-path x-mdreturn-path bcc resent-bcc",
+  // Not a field of mail under way (RFC 5321 §4.4).
+  "return-path x-return-path x-mdreturn-path",
 ];
+
+/** What must never leave its sender (RFC 5322 §3.6.3): not even where a policy keeps all, or a signature covers it. */
+export const BLIND: ReadonlySet<string> = new Set(["bcc", "resent-bcc"]);
 
 /*
  * What stays, and why.
@@ -58,7 +61,7 @@ const GROUPS: readonly string[] = [
  * Auto-Submitted, Precedence, X-Auto-Response-Suppress: keep automatic answers away.
  * List-*, Errors-To, Sender, Reply-To, Disposition-Notification-To: addresses to be used.
  * DKIM-Signature and ARC-* of others: not ours to touch. Autocrypt, OpenPGP: keys of the sender.
- * Content-*, Accept-Language, MIME-Version: how to read it and answer it.
+ * Content-*, Accept-Language, MIME-Version: how to read it and answer it. (Apple Mail names itself in a comment there.)
  */
 export const DEFAULT_REMOVE: readonly string[] = GROUPS.flatMap((names) => names.split(" "));
 

@@ -6,7 +6,7 @@ import type { HeaderPolicy } from "../mail/treatment.ts";
 import { anonymizeReceived } from "./anonymize-received.ts";
 import { coveredFields, isOwnSignature } from "./own-signatures.ts";
 import { type Field, fieldText, formatHeader, parseHeader } from "./header-block.ts";
-import { ONLY_OF_OWN_HOSTS, removes } from "./leaking-fields.ts";
+import { BLIND, ONLY_OF_OWN_HOSTS, removes } from "./leaking-fields.ts";
 import type { MessageIds } from "./message-ids.ts";
 import { countOwnReceived, isOwnAuthenticationResult, isOwnSpfResult, type OwnSide } from "./own-side.ts";
 import { createIdRewriter, isIdField } from "./rewrite-ids.ts";
@@ -44,7 +44,7 @@ export function editHeader(header: Buffer, policy: HeaderPolicy, context: EditCo
   const edits = fields.map((field) => {
     const after = edit(field);
     const name = field.name.toLowerCase();
-    if (after === field.raw || !covered.has(name)) return { field, after };
+    if (after === field.raw || BLIND.has(name) || !covered.has(name)) return { field, after };
     kept.set(name, { name: field.name, why: "a valid DKIM signature of another domain covers it" });
     return { field, after: field.raw };
   });
@@ -75,6 +75,7 @@ function fieldEditor(fields: readonly Field[], policy: HeaderPolicy, context: Ed
   const rewrite = createIdRewriter(own, messageIds);
   return (field) => {
     const name = field.name.toLowerCase();
+    if (BLIND.has(name)) return undefined;
     if (isListed(name) && (!ONLY_OF_OWN_HOSTS.has(name) || isOfOwnHost(name, fieldText(field), own))) return undefined;
     if (inside.has(field)) {
       if (policy.received === "strip") return undefined;
