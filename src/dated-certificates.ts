@@ -7,6 +7,7 @@ import type { Dated } from "./certificate-watch.ts";
 import { checkBundle } from "./config/certificates.ts";
 import type { Settings } from "./config/settings.ts";
 import type { OutboundPolicy, OwnDomain, PartnerPolicy, TlsPolicy } from "./decide/policy.ts";
+import { nameText } from "./mail/certificate.ts";
 import type { SmimeSettings } from "./mail/smime-settings.ts";
 import type { DkimKeySettings } from "./mail/treatment.ts";
 
@@ -122,6 +123,7 @@ function readAll(pem: string): X509Certificate[] {
   return "message" in bundle ? [] : bundle.certificates.map((text) => new X509Certificate(text));
 }
 
-function nameOf({ subject }: X509Certificate): string {
-  return subject.split("\n").toReversed().join(", ");
+/** Without a subject, its alternative names say whose it is (RFC 5280 §4.1.2.6). */
+function nameOf({ subject, subjectAltName }: X509Certificate): string {
+  return nameText(subject) || (subjectAltName ?? "without a name");
 }

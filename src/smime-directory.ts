@@ -25,12 +25,12 @@ export type CertificatesFor =
   | { readonly kind: "unknown"; readonly why: string };
 
 export interface SmimeDirectory {
-  /** `now`: epoch ms. Never rejects. */
+  /** `now`: epoch ms. Never rejects, and answers in half a minute: asked for all at once, so does a whole message. */
   readonly certificatesFor: (mailbox: Mailbox, now: number) => Promise<CertificatesFor>;
 }
 
 export interface SmimeDirectoryDeps {
-  readonly clock: Pick<Clock, "now">;
+  readonly clock: Pick<Clock, "now" | "sleep">;
   /** Those in force; another object after a reload. */
   readonly settings: () => SmimeSettings;
   readonly askDirectory: AskDirectory;
@@ -39,6 +39,7 @@ export interface SmimeDirectoryDeps {
 }
 
 const KEPT_MS = 60_000;
+const LONGEST_MS = 30_000;
 const MOST_KEPT = 5_000;
 
 export function createSmimeDirectory(deps: SmimeDirectoryDeps): SmimeDirectory {
@@ -55,15 +56,31 @@ export function createSmimeDirectory(deps: SmimeDirectoryDeps): SmimeDirectory {
     kept.clear();
     return (current = { settings, sources: smimeSources(settings) });
   };
+  const look = (mailbox: Mailbox, now: number): Promise<CertificatesFor> => {
+    const { settings, sources } = prepared();
+    const key = mailboxKey(mailbox);
+    const known = kept.get(key);
+    if (known !== undefined) return known;
+    const found = seek({ ...deps, settings, sources, alarms, mailbox, now });
+    kept.put(key, found, clock.now() + KEPT_MS);
+    found.catch(() => kept.get(key) === found && kept.drop(key)); // a defect is no answer
+    return found;
+  };
   return {
-    certificatesFor: (mailbox, now) => {
-      const { settings, sources } = prepared();
-      const key = mailboxKey(mailbox);
-      const known = kept.get(key);
-      if (known !== undefined) return known;
-      const found = seek({ ...deps, settings, sources, alarms, mailbox, now });
-      kept.put(key, found, clock.now() + KEPT_MS);
-      return found;
+    certificatesFor: async (mailbox, now) => {
+      const ended = new AbortController();
+      const late = clock
+        .sleep(LONGEST_MS, ended.signal)
+        .then(() => unknownNow(mailbox, ["the look-up takes too long"]));
+      try {
+        return await Promise.race([look(mailbox, now), late]);
+      } catch (error) {
+        const detail = error instanceof Error ? (error.stack ?? error.message) : String(error);
+        emit("error", { kind: "smime-directory", detail });
+        return unknownNow(mailbox, ["the look-up failed"]);
+      } finally {
+        ended.abort();
+      }
     },
   };
 }
@@ -155,13 +172,18 @@ const LONGEST = 400;
 
 function nothing(mailbox: Mailbox, { rejected, unknown }: Notes): CertificatesFor {
   const whom = formatMailbox(mailbox);
-  const text = (sentence: string, reasons: readonly string[]): string =>
-    // It goes into a reply, and holds words of others.
-    `${sentence}${reasons.slice(0, MOST_REASONS).join("; ")}`.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, LONGEST);
-  if (unknown.length > 0) {
-    return { kind: "unknown", why: text(`It is not known now whether mail to ${whom} can be encrypted: `, unknown) };
-  }
+  if (unknown.length > 0) return unknownNow(mailbox, unknown);
   if (rejected.length === 0) return { kind: "none", why: text(`No certificate of ${whom} is known`, []) };
   const reasons = rejected.map(({ source, why }) => `the one from ${source} ${why}`);
   return { kind: "none", why: text(`No certificate of ${whom} can be used: `, reasons) };
+}
+
+function unknownNow(mailbox: Mailbox, reasons: readonly string[]): CertificatesFor {
+  const whom = formatMailbox(mailbox);
+  return { kind: "unknown", why: text(`It is not known now whether mail to ${whom} can be encrypted: `, reasons) };
+}
+
+/** It goes into a reply, and holds words of others. */
+function text(sentence: string, reasons: readonly string[]): string {
+  return `${sentence}${reasons.slice(0, MOST_REASONS).join("; ")}`.replaceAll(/[^\x20-\x7e]/g, "?").slice(0, LONGEST);
 }

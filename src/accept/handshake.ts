@@ -6,6 +6,7 @@ import { constants, X509Certificate } from "node:crypto";
 import type { Socket } from "node:net";
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
 import { verifyPeerCertificate } from "smtp-server/lib/smtp-connection.js";
+import { nameParts } from "../mail/certificate.ts";
 import type { TlsProfile } from "../mail/tls-profile.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { ShownCertificate } from "./permission.ts";
@@ -127,7 +128,7 @@ export function shownCertificate(socket: TLSSocket): ShownCertificate | undefine
   // A string code at run time, whatever the types say.
   const error = socket.authorized ? undefined : String(socket.authorizationError ?? "UNVERIFIED");
   return {
-    subject: certificate.subject.replace(/\n/g, ", "),
+    subject: nameParts(certificate.subject).join(", "),
     sha256: certificate.fingerprint256.replaceAll(":", "").toLowerCase(),
     names: dnsNames(certificate.subjectAltName ?? ""),
     ...(error !== undefined && { error }),

@@ -3,6 +3,7 @@ import { X509Certificate } from "node:crypto";
 import { getCACertificates } from "node:tls";
 import { checkBundle } from "../config/certificates.ts";
 import type { Settings } from "../config/settings.ts";
+import { nameText } from "../mail/certificate.ts";
 import { bad, type Finding, good, warn } from "./finding.ts";
 import { count, printable } from "./text.ts";
 
@@ -93,6 +94,7 @@ function isUnderKnownRoot(certificate: X509Certificate): boolean {
   });
 }
 
-export function nameOf({ subject }: X509Certificate): string {
-  return printable(subject.split("\n").toReversed().join(", "));
+/** Without a subject, its alternative names say whose it is (RFC 5280 §4.1.2.6). */
+export function nameOf({ subject, subjectAltName }: X509Certificate): string {
+  return printable(nameText(subject) || (subjectAltName ?? "without a name"));
 }

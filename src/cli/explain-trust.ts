@@ -1,6 +1,7 @@
 /** The lines of `explain` that tell of certificates: whose we believe, which are pinned, and which one we show. */
 import { X509Certificate } from "node:crypto";
 import type { OutboundPolicy } from "../decide/policy.ts";
+import { nameText } from "../mail/certificate.ts";
 import type { Pin } from "../mail/tls-requirement.ts";
 import { day, type Fact } from "./fact.ts";
 
@@ -12,7 +13,7 @@ export function trustFact({ tls }: OutboundPolicy, origin: { origin?: string }):
     return { key: "ca", label: "trusts", value: "system", text: `the CAs of this machine${revocation}`, ...origin };
   const value = ca.map((pem) => {
     const { subject, validTo } = new X509Certificate(pem);
-    return { subject: subject.split("\n").toReversed().join(", "), notAfter: day(Date.parse(validTo)) };
+    return { subject: nameText(subject), notAfter: day(Date.parse(validTo)) };
   });
   const text =
     value.length > 3
@@ -39,7 +40,7 @@ export function clientCertificateFact({ tls }: OutboundPolicy, origin: { origin?
   if (tls.clientCertificate === undefined) return undefined;
   const { subject, validTo } = new X509Certificate(tls.clientCertificate.certificate);
   const notAfter = day(Date.parse(validTo));
-  const name = subject.split("\n").toReversed().join(", ");
+  const name = nameText(subject);
   return {
     key: "clientCertificate",
     label: "we show",

@@ -5,6 +5,7 @@
 import type { X509Certificate } from "node:crypto";
 import { basename } from "node:path";
 import type { Settings } from "../config/settings.ts";
+import { nameText } from "../mail/certificate.ts";
 import { parseDomainName } from "../mail/domain-name.ts";
 import { type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 import type { SmimeSettings } from "../mail/smime-settings.ts";
@@ -129,11 +130,7 @@ export function described({ x509, subject, key, notAfter }: Candidate): {
   const { modulusLength, namedCurve } = key.asymmetricKeyDetails ?? {};
   const size = modulusLength ?? namedCurve;
   const keyType = `${key.asymmetricKeyType ?? "unknown"}${size === undefined ? "" : ` ${size}`}`;
-  return { subject, issuer: oneLine(x509.issuer), notAfter: day(notAfter), keyType, sha256: fingerprintOf(x509) };
-}
-
-function oneLine(name: string): string {
-  return name.split("\n").toReversed().join(", ");
+  return { subject, issuer: nameText(x509.issuer), notAfter: day(notAfter), keyType, sha256: fingerprintOf(x509) };
 }
 
 /** As it is read out by telephone. */

@@ -4,6 +4,7 @@
  */
 import { createHash, X509Certificate } from "node:crypto";
 import { checkBundle, type Flaw } from "../config/certificates.ts";
+import { nameText } from "../mail/certificate.ts";
 import { type DomainName, parseDomainName } from "../mail/domain-name.ts";
 
 export interface OwnTlsa {
@@ -46,7 +47,7 @@ function recordOf(usage: 2 | 3, certificate: X509Certificate): OwnTlsa {
     selector: 1,
     matchingType: 1,
     data: createHash("sha256").update(spki).digest("hex"),
-    subject: certificate.subject.split("\n").toReversed().join(", "),
+    subject: nameText(certificate.subject),
     notAfter: certificate.validToDate.getTime(),
   };
 }

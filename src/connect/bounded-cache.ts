@@ -5,6 +5,7 @@ export interface BoundedCache<V> {
   readonly get: (key: string) => V | undefined;
   /** `until`: epoch ms. One that is larger than the bound is not kept. */
   readonly put: (key: string, value: V, until: number) => void;
+  readonly drop: (key: string) => void;
   readonly clear: () => void;
 }
 
@@ -48,6 +49,7 @@ export function createBoundedCache<V>(
         drop(oldest);
       }
     },
+    drop,
     clear: () => {
       kept.clear();
       used = 0;

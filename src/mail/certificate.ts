@@ -9,9 +9,9 @@ export function readCertificate(certificate: X509Certificate): PeerCertificate {
   const key = publicKeyOf(certificate);
   const keyBits = key === undefined ? undefined : bitsOf(key);
   return {
-    subject: oneLine(certificate.subject),
+    subject: nameParts(certificate.subject).join(", "),
     names: dnsNames(certificate.subjectAltName ?? ""),
-    issuer: oneLine(certificate.issuer),
+    issuer: nameParts(certificate.issuer).join(", "),
     notBefore: certificate.validFromDate.getTime(),
     notAfter: certificate.validToDate.getTime(),
     keyType: key?.asymmetricKeyType ?? "unknown",
@@ -65,8 +65,14 @@ export function sha256(der: Buffer): string {
   return createHash("sha256").update(der).digest("hex");
 }
 
-function oneLine(name: string): string {
-  return name.replaceAll("\n", ", ");
+/** Of a subject or issuer; none of an empty one, which Node tells as undefined (RFC 5280 §4.1.2.6). */
+export function nameParts(name: string | undefined): readonly string[] {
+  return name?.split("\n") ?? [];
+}
+
+/** A subject or issuer on one line, the most telling part first; "" for an empty one. */
+export function nameText(name: string | undefined): string {
+  return nameParts(name).toReversed().join(", ");
 }
 
 /** What Node does not tell of a certificate. */

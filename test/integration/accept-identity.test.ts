@@ -102,6 +102,7 @@ const expired = clientCa.issue({
   notAfter: new Date(0),
   notBefore: new Date(0),
 });
+const bare = clientCa.issue({ commonName: "", names: ["exch01.corp.example.org"], client: true });
 const foreign = createAuthority("Foreign CA").issue({ names: ["exch01.corp.example.org"], client: true });
 
 describe("a client certificate", () => {
@@ -122,6 +123,7 @@ describe("a client certificate", () => {
 
   it.each<[string, Partial<Wanted>, typeof exchange | undefined, number]>([
     ["valid and with a permitted name", {}, exchange, 250],
+    ["with an empty subject [RFC 5280 §4.1.2.6]", {}, bare, 250],
     ["with a name below a permitted one", { names: [{ below: "corp.example.org" }] }, other, 250],
     ["with another name", {}, other, 550],
     ["of another CA", {}, foreign, 550],

@@ -8,7 +8,7 @@ import type { RevocationSettings, SmimeSettings } from "../../src/mail/smime-set
 import type { SmimeRecipientSettings } from "../../src/mail/treatment.ts";
 import type { Events } from "../../src/report/events.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
-import { createSmimeDirectory } from "../../src/smime-directory.ts";
+import { createSmimeDirectory, type SmimeDirectoryDeps } from "../../src/smime-directory.ts";
 import { type HttpServer, startHttpServer } from "../peers/http-server.ts";
 import { type LdapServerPeer, startLdapServer } from "../peers/ldap-server.ts";
 import { createMailAuthority, days, type Held, type Person, selfSignedPerson } from "../peers/mail-authority.ts";
@@ -62,7 +62,7 @@ const directory = () => ({
 });
 const listed = (...held: Held[]) => ldap.answer({ entries: [{ userCertificate: held.map(({ der }) => der) }] });
 
-function rig(over: Partial<SmimeSettings>) {
+function rig(over: Partial<SmimeSettings>, deps: Partial<SmimeDirectoryDeps> = {}) {
   let settings: SmimeSettings = { ...base, ...over };
   let ahead = 0;
   const alarms: Events["alarm"][] = [];
@@ -78,6 +78,7 @@ function rig(over: Partial<SmimeSettings>) {
     askDirectory: createAskDirectory({ clock, search: createLdapSearch({ clock }) }),
     checkRevocation: createRevocation({ clock, ask }),
     emit: (_, fields) => void alarms.push(fields as Events["alarm"]),
+    ...deps,
   });
   return {
     find: async (address = "anna@acme.test") => {
@@ -273,6 +274,32 @@ describe("revocation", () => {
 });
 
 describe("an answer", () => {
+  it("is given with certificates that have an empty subject [RFC 5280 §4.1.2.6]", async () => {
+    const bare = root.issue({ ...ANNA, commonName: "" });
+    listed(bare, selfSignedPerson({ ...ANNA, commonName: "" }));
+    expect(await rig(directory()).find()).toMatchObject({ der: [bare.der] });
+  });
+  it("that a defect prevents is unknown, told as an error, and not kept", async () => {
+    const told: unknown[] = [];
+    let broken = true;
+    const { find } = rig(directory(), {
+      askDirectory: () =>
+        broken ? Promise.reject(new TypeError("gone")) : Promise.resolve({ kind: "found", certificates: [] }),
+      emit: (event, fields) => void told.push([event, fields]),
+    });
+    expect(await find()).toEqual({ unknown: expect.stringContaining("the look-up failed") });
+    expect(told).toEqual([["error", { kind: "smime-directory", detail: expect.stringContaining("TypeError: gone") }]]);
+    broken = false;
+    expect(await find()).toHaveProperty("none");
+  });
+  it("that does not come is unknown after half a minute, for all recipients of the message together", async () => {
+    const asleep: number[] = [];
+    const clock = { now: systemClock.now, sleep: (ms: number) => Promise.resolve(void asleep.push(ms)) };
+    const { find } = rig(directory(), { clock, askDirectory: () => new Promise(() => undefined) });
+    const answers = await Promise.all([find(), find("bob@acme.test")]);
+    for (const answer of answers) expect(answer).toEqual({ unknown: expect.stringContaining("takes too long") });
+    expect(asleep).toEqual([30_000, 30_000]);
+  });
   it("serves all recipients of one minute, and those who ask at the same time", async () => {
     listed(root.issue(ANNA));
     const { find, later } = rig(directory());

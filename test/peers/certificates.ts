@@ -18,6 +18,7 @@ const DAY_MS = 86_400_000;
 export interface Subject {
   /** dNSName entries; the first one is the common name unless one is given. */
   readonly names?: readonly string[];
+  /** "": none, so that the subject is empty. */
   readonly commonName?: string;
   /** Default: yesterday. */
   readonly notBefore?: Date;
@@ -188,7 +189,7 @@ function algorithm(key: KeyObject, hash: "sha1" | "sha256" = "sha256"): Buffer {
 }
 
 function distinguishedName(commonName: string): Buffer {
-  return seq(der(0x31, seq(oid("2.5.4.3"), der(0x0c, Buffer.from(commonName)))));
+  return seq(...(commonName === "" ? [] : [der(0x31, seq(oid("2.5.4.3"), der(0x0c, Buffer.from(commonName))))]));
 }
 
 function extension(id: string, value: Buffer, critical = false): Buffer {

@@ -16,6 +16,7 @@ import { element, inside, oidOctets, TAG } from "../../src/mail/der.ts";
 export const DAY_MS = 86_400_000;
 
 export interface Person {
+  /** "": none, so that the subject is empty. */
   readonly commonName?: string;
   /** rfc822Name entries. */
   readonly emails?: readonly string[];
@@ -236,7 +237,7 @@ function nameOf({ commonName = "nameless", subjectEmail }: Person): Buffer {
   const part = (id: string, tag: number, text: string): Buffer =>
     element(0x31, seq(oid(id), element(tag, Buffer.from(text))));
   return seq(
-    part("2.5.4.3", 0x0c, commonName),
+    ...(commonName === "" ? [] : [part("2.5.4.3", 0x0c, commonName)]),
     ...(subjectEmail === undefined ? [] : [part("1.2.840.113549.1.9.1", 0x16, subjectEmail)]),
   );
 }

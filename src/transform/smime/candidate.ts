@@ -3,7 +3,7 @@
  * when, and where it says that it can be asked about. Judges nothing.
  */
 import type { KeyObject, X509Certificate } from "node:crypto";
-import { certificateOf, partsOf, publicKeyOf } from "../../mail/certificate.ts";
+import { certificateOf, nameText, partsOf, publicKeyOf } from "../../mail/certificate.ts";
 import { type Element, elementAt, elementsOf, inside, oidOctets, TAG } from "../../mail/der.ts";
 import { mailboxKey, parseMailbox } from "../../mail/mailbox.ts";
 
@@ -11,7 +11,7 @@ export interface Candidate {
   readonly der: Buffer;
   readonly x509: X509Certificate;
   readonly key: KeyObject;
-  /** One line. */
+  /** One line; of an empty one the addresses, which are then all that it says (RFC 5280 §4.1.2.6). */
   readonly subject: string;
   /** As `mailboxKey` writes them: alternative names, and emailAddress in the subject (RFC 8550 §3). */
   readonly emails: readonly string[];
@@ -34,26 +34,37 @@ export interface Candidate {
 
 export const KEY_USAGE = { keyEncipherment: 2, keyAgreement: 4, keyCertSign: 5 } as const;
 
-/** Undefined for what is no certificate, or has a key of no known kind. */
+/** Undefined for what is no certificate, has a key of no known kind, or cannot be read to its end. Never throws. */
 export function readCandidate(der: Buffer): Candidate | undefined {
+  try {
+    return candidateOf(der);
+  } catch {
+    return undefined; // a stranger's certificate, in a shape that Node or we did not expect, is one bad certificate
+  }
+}
+
+function candidateOf(der: Buffer): Candidate | undefined {
   const x509 = certificateOf(der);
   const [key, parts] = x509 === undefined ? [] : [publicKeyOf(x509), partsOf(x509.raw)];
   if (x509 === undefined || key === undefined || parts === undefined) return undefined;
   const { pathLength, understood } = parts;
+  const [notBefore, notAfter] = [x509.validFromDate.getTime(), x509.validToDate.getTime()];
+  if (Number.isNaN(notBefore) || Number.isNaN(notAfter)) return undefined; // it would never end
   const extensions = extensionsOf(x509.raw);
+  const emails = emailsOf(x509.raw, extensions);
   return {
     der: x509.raw,
     x509,
     key,
-    subject: x509.subject.split("\n").toReversed().join(", "),
-    emails: emailsOf(x509.raw, extensions),
+    subject: nameText(x509.subject) || emails.join(", "),
+    emails,
     usage: usageOf(extensions.get(EXTENSION.usage)),
     purposes: x509.keyUsage, // Node's name for the extended one
     authority: x509.ca,
     pathLength,
     understood,
-    notBefore: x509.validFromDate.getTime(),
-    notAfter: x509.validToDate.getTime(),
+    notBefore,
+    notAfter,
     ocsp: respondersOf(extensions.get(EXTENSION.access)),
     crl: listsOf(extensions.get(EXTENSION.lists)),
   };

@@ -3,6 +3,7 @@
  * Pure. What restricts a chain in a way that is not understood here (name constraints among it) breaks it; a
  * signature with SHA-1 or MD5 is none.
  */
+import { nameText } from "../../mail/certificate.ts";
 import { inside } from "../../mail/der.ts";
 import { isSignedBy, signedData } from "../../mail/signed-data.ts";
 import { type Candidate, KEY_USAGE } from "./candidate.ts";
@@ -106,7 +107,7 @@ export function isWeak({ key }: Pick<Candidate, "key">): boolean {
 }
 
 function issuerOf({ x509 }: Candidate): string {
-  return x509.issuer.split("\n").toReversed().join(", ");
+  return nameText(x509.issuer) || "nobody it names";
 }
 
 export function day(at: number): string {

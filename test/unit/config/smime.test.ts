@@ -54,6 +54,12 @@ describe("certificates of recipients", () => {
       { addresses: ["gate@xn--bcher-kva.example"], domains: ["xn--bcher-kva.example"] },
     ],
     [
+      "without a subject [RFC 5280 §4.1.2.6]",
+      "bare.pem",
+      issue(["bare@x.example"], { commonName: "" }).pem,
+      { addresses: ["bare@x.example"] },
+    ],
+    [
       "self-signed, and said to be an authority",
       "c.pem",
       selfSignedPerson(dated({ emails: ["c@x.example"], ca: true })).pem,

@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { partsOf } from "../../../src/mail/certificate.ts";
-import { createAuthority, type Subject } from "../../peers/certificates.ts";
+import { nameText, partsOf, readCertificate } from "../../../src/mail/certificate.ts";
+import { createAuthority, selfSigned, type Subject } from "../../peers/certificates.ts";
 
 const root = createAuthority("Acme root");
 const raw = (subject: Subject) => new X509Certificate(root.intermediate("Acme", subject).certificate).raw;
@@ -40,6 +40,13 @@ describe("what a certificate says of itself", () => {
   ])("is understood or not: %s", (_, id, critical, understood) =>
     expect(partsOf(raw({ extra: { id, critical, value: Buffer.of(0x30, 0) } }))?.understood).toBe(understood),
   );
+});
+
+it("a certificate with an empty subject is read like any other [RFC 5280 §4.1.2.6]", () => {
+  const bare = new X509Certificate(selfSigned({ commonName: "", names: ["mx.acme.test"] }).certificate);
+  expect(readCertificate(bare)).toMatchObject({ subject: "", issuer: "", names: ["mx.acme.test"] });
+  expect(nameText(bare.subject)).toBe("");
+  expect(nameText("C=DE\nCN=Anna")).toBe("CN=Anna, C=DE");
 });
 
 describe("octets that a peer bent", () => {

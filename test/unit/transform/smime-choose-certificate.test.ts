@@ -120,6 +120,13 @@ describe("a certificate is not used that", () => {
 });
 
 describe("of several", () => {
+  it("with empty subjects those that name the same addresses are one person's [RFC 5280 §4.1.2.6]", () => {
+    const bare = { emails: ["anna@acme.test"], commonName: "" };
+    const [before, after] = [offer({ ...bare, notBefore: days(-9) }), offer(bare)];
+    const desk = offer({ ...bare, emails: ["desk@acme.test", "anna@acme.test"], notBefore: days(-4) });
+    expect(rank([before, desk, after]).address).toEqual([[after, before], [desk]]);
+    expect(desk.certificate.subject).toBe("desk@acme.test, anna@acme.test");
+  });
   const old = offer({ ...ANNA, notBefore: days(-20) });
   const fresh = offer({ ...ANNA, notBefore: days(-2) });
   const other = offer({ ...ANNA, commonName: "Anna A. (Acme)", notBefore: days(-10) });
@@ -176,6 +183,12 @@ describe("what a certificate says", () => {
     expect(candidate(issuer.issue({ ...ANNA, more: [broken] })).usage).toEqual(new Set());
     const lists = { id: "2.5.29.31", value: seq(oid("1.2.3")) };
     expect(candidate(issuer.issue({ ...ANNA, more: [lists] })).crl).toEqual([]);
+  });
+  it("is nothing where its end cannot be read", () => {
+    const { der } = issuer.issue({ ...ANNA, notAfter: new Date("2051-02-28T00:00:00Z") });
+    const bent = Buffer.from(der);
+    bent.write("20519999000000Z", bent.indexOf("20510228000000Z"), "latin1");
+    expect(readCandidate(bent)).toBeUndefined();
   });
   it("is nothing in what is no certificate", () => {
     expect(readCandidate(Buffer.from("certificate"))).toBeUndefined();
