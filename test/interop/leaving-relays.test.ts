@@ -5,6 +5,7 @@
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { MxServer } from "../peers/mx-server.ts";
 import { type CmsPeers, cmsPeers, sha256 } from "./rig/cms-peers.ts";
 import { dkimVerifiers } from "./rig/dkim-verifiers.ts";
 import { startExim } from "./rig/exim.ts";
@@ -40,11 +41,12 @@ const original = Buffer.from(
 const arrived = new Map<string, Buffer>();
 let house: House;
 let peers: CmsPeers;
+let collector: MxServer;
 
 beforeAll(async () => {
   house = await createHouse(bench, { signer, settings: { outbound: { tls: { level: "may" } } } });
   peers = await cmsPeers(bench, root, { signer });
-  const collector = await startCollector(bench, house, "127.0.0.21");
+  collector = await startCollector(bench, house, "127.0.0.21");
   const exim = await startExim(bench, { nextHop: collector });
   const relay = await startPostfix(bench, {
     name: "outside",
@@ -91,7 +93,7 @@ beforeAll(async () => {
   }
 });
 
-const all = (): Buffer[] => PATHS.map((path) => arrived.get(path) ?? Buffer.alloc(0));
+const everyOne = (): Buffer[] => PATHS.map((path) => arrived.get(path) ?? Buffer.alloc(0));
 const PASS = ["rsa-sha256 pass", "ed25519-sha256 pass"];
 
 describe("what arrives, at once, after a Postfix and after an Exim,", () => {
@@ -109,30 +111,39 @@ describe("what arrives, at once, after a Postfix and after an Exim,", () => {
 
   it("has two DKIM signatures that hold for OpenDKIM and dkimpy", async () => {
     const { openDkim, dkimPy } = await dkimVerifiers(bench, house.dkim);
-    const byDkimPy = await dkimPy(all());
+    const byDkimPy = await dkimPy(everyOne());
     expect(byDkimPy.map(({ dkim }) => dkim)).toEqual(PATHS.map(() => PASS));
-    for (const message of all()) expect(await openDkim(message)).toEqual(PASS);
+    for (const message of everyOne()) expect(await openDkim(message)).toEqual(PASS);
   });
 
   it("has an S/MIME signature that holds for OpenSSL and NSS, over what was written", async () => {
-    const verified = await verifyAll(bench, root.pem, all());
+    const verified = await verifyAll(bench, root.pem, everyOne());
     expect(verified.map(({ told }) => told)).toEqual(
       PATHS.map(() => expect.stringContaining("Verification successful")),
     );
-    const parts = all().map(signedParts);
+    const parts = everyOne().map(signedParts);
     const byNss = await peers.nss.verify(parts);
     expect(byNss.map(({ sha256: hash }) => hash)).toEqual(parts.map(({ content }) => sha256(content)));
     const written = Buffer.from(original.toString("latin1").replaceAll("\n", "\r\n"), "latin1");
     expect(await compare(verified.map(({ content }) => [written, content] as const))).toEqual(PATHS.map(() => "same"));
   });
 
+  it("is told of without a word of the inside, either", () => {
+    const lines = collector.commands.map(({ line }) => line);
+    expect(lines).toContainEqual(expect.stringContaining("RCPT TO:<bernd@direct.test>"));
+    expect(lines.filter((line) => INSIDE.some((word) => line.includes(word)))).toEqual([]);
+  });
+
   it("tells nothing of the inside, where the same search finds all of it in what was kept", () => {
-    const found = (path: string) => INSIDE.filter((word) => arrived.get(path)?.includes(word));
+    const kept = arrived.get("kept")?.toString("latin1") ?? "";
+    const queueId = /by mail\.intern\.own\.test \(Postfix\) with ESMTP id (\w+)/.exec(kept)?.[1] ?? "none";
+    const all = [...INSIDE, queueId];
+    const found = (path: string) => all.filter((word) => arrived.get(path)?.includes(word));
     expect(Object.fromEntries(PATHS.map((path) => [path, found(path)]))).toEqual({
       direct: [],
       postfix: [],
       exim: [],
-      kept: INSIDE,
+      kept: all,
     });
   });
 });
