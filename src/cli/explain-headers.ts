@@ -12,7 +12,7 @@ import { formatMailbox, formatReversePath, type Mailbox, parseMailbox } from "..
 import { type Field, parseHeader } from "../transform/header-block.ts";
 import { createMessageIds } from "../transform/message-ids.ts";
 import { coveredFields, isOwnSignature } from "../transform/own-signatures.ts";
-import { insideAddresses, type OwnSide } from "../transform/own-side.ts";
+import { insideAddresses, type OwnSide, ownSide } from "../transform/own-side.ts";
 import { receivedField } from "../transform/received.ts";
 import { senderOf } from "../transform/sender.ts";
 import { editHeader, type HeaderEdit } from "../transform/strip-topology.ts";
@@ -50,7 +50,7 @@ export async function explainHeaders(
   const domains = settings.policy.ownDomains.map(({ domain }) => domain);
   const sender = senderOf(header, from, new Set(domains));
   const edit = editHeader(header, treatment.headers, {
-    own: { hostname: settings.hostname, domains, isClientAddress: clientAddresses(settings) },
+    own: ownSide({ hostname: settings.hostname, domains, isClientAddress: clientAddresses(settings) }),
     isOurs: sender.isOurs,
     covered: new Set(), // whether a signature of others is valid, only their DNS could tell
     received: sampleReceived(settings.hostname, treatment.headers.received, header, now),

@@ -3,7 +3,7 @@ import { ancestry } from "../mail/domain-name.ts";
 import { isAddressLiteral, type Mailbox, mailboxKey } from "../mail/mailbox.ts";
 import type { DkimKeySettings, SmimeSignerSettings } from "../mail/treatment.ts";
 import { type DkimKey, dkimSigner } from "./dkim/key.ts";
-import type { OwnSide } from "./own-side.ts";
+import { type OwnSide, ownSide } from "./own-side.ts";
 import { type Signer, toSigner } from "./smime/signed-data.ts";
 
 export interface Keyring {
@@ -27,7 +27,7 @@ export function keyringOf(own: Pick<OwnSide, "hostname" | "isClientAddress">, ke
     keys.map(({ domain, smime }) => [domain, smime.map((one) => ({ address: one.address, signer: toSigner(one) }))]),
   );
   return {
-    own: { ...own, domains: keys.map(({ domain }) => domain) },
+    own: ownSide({ ...own, domains: keys.map(({ domain }) => domain) }),
     domains: new Set(keys.map(({ domain }) => domain)),
     dkim: new Map(keys.map(({ domain, dkim }) => [domain, dkim.map(dkimSigner)])),
     signerFor: (author, now) => {

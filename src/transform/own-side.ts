@@ -3,7 +3,7 @@
  * what servers really write. In doubt a field of the top is ours: leaving a name of the inside standing is the worse mistake.
  */
 import { BlockList, isIP } from "node:net";
-import { isBelow, parseDomainName } from "../mail/domain-name.ts";
+import { parseDomainName } from "../mail/domain-name.ts";
 import { readClauses } from "./received-clauses.ts";
 
 export interface OwnSide {
@@ -11,6 +11,8 @@ export interface OwnSide {
   readonly hostname: string;
   /** A-labels. */
   readonly domains: readonly string[];
+  /** `domains`, and what is customary inside: whatever is one of these or below is ours. */
+  readonly parents: ReadonlySet<string>;
   /** Whether an address is one of those that may hand mail in. */
   readonly isClientAddress: (address: string) => boolean;
 }
@@ -32,6 +34,11 @@ const INSIDE_SUFFIXES = [
   "intern",
   "private",
 ];
+
+/** Made once per configuration: a header may have tens of thousands of names to be looked up. */
+export function ownSide(own: Omit<OwnSide, "parents">): OwnSide {
+  return { ...own, parents: new Set([...own.domains, ...INSIDE_SUFFIXES]) };
+}
 
 /**
  * Whether an address is in one of the networks that may hand mail in. One that is everybody's (prefix 0) tells nothing
@@ -56,7 +63,21 @@ export function isOwnName(name: string, own: OwnSide): boolean {
   if (domain === "" || domain === NO_NAME) return false;
   if (domain === HIDDEN_NAME || domain === own.hostname.toLowerCase()) return true;
   if (!domain.includes(".")) return /^[a-z0-9_-]+$/.test(domain);
-  return [...own.domains, ...INSIDE_SUFFIXES].some((parent) => domain === parent || isBelow(domain, parent));
+  return isAtOrBelow(domain, own.parents);
+}
+
+/** RFC 1035 §2.3.4, as text. */
+const LONGEST_NAME = 253;
+
+/** Looks up the ends that may be names, no others: what has dots without end would cost the square of its length. */
+function isAtOrBelow(name: string, parents: ReadonlySet<string>): boolean {
+  if (parents.has(name)) return true;
+  for (let dot = name.lastIndexOf("."); dot > 0; dot = name.lastIndexOf(".", dot - 1)) {
+    const end = name.slice(dot + 1);
+    if (end.length > LONGEST_NAME) return false;
+    if (parents.has(end)) return true;
+  }
+  return false;
 }
 
 /** RFC 1918, 6598, 3927, 4193, 4291, and "this host"; an IPv4 address in IPv6 counts as itself. */

@@ -5,16 +5,16 @@ import {
   isOwnAuthenticationResult,
   isOwnName,
   isOwnSpfResult,
-  type OwnSide,
+  ownSide,
 } from "../../../src/transform/own-side.ts";
 import { utf8 } from "../../corpus/build.ts";
 import { INSIDE_RECEIVED, OUTSIDE_RECEIVED } from "../../corpus/traces.ts";
 
-const own: OwnSide = {
+const own = ownSide({
   hostname: "relay.gateway.example",
   domains: ["example.org", "xn--gre-6ka8l.example"],
   isClientAddress: (address) => address === "203.0.113.77" || address === "2001:db8:77::1",
-};
+});
 const value = (lines: readonly string[]): string =>
   lines
     .filter((line) => !line.startsWith("X-"))
@@ -49,7 +49,24 @@ describe("a name of our own side", () => {
     ["mail.local.example", false],
     ["hidden.invalid", true],
     ["third.example", false],
+    [".", false],
+    ["..third.example", false],
   ])("%j: %s", (name, expected) => expect(isOwnName(name, own)).toBe(expected));
+
+  it("costs the same, however many domains are ours and however many labels a name has", () => {
+    const looked: string[] = [];
+    class Counted extends Set<string> {
+      override has(name: string): boolean {
+        looked.push(name);
+        return super.has(name);
+      }
+    }
+    const parents = new Counted(Array.from({ length: 1000 }, (_, at) => `d${at}.example`));
+    const many = { ...own, parents };
+    expect(isOwnName(`${"a.".repeat(100_000)}third.test`, many)).toBe(false);
+    expect(looked.length).toBeLessThan(130);
+    expect(isOwnName(`${"a.".repeat(100_000)}d999.example`, many)).toBe(true);
+  });
 });
 
 describe("an address of our own side", () => {

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { createMessageIds } from "../../../src/transform/message-ids.ts";
+import { ownSide } from "../../../src/transform/own-side.ts";
 import { createIdRewriter } from "../../../src/transform/rewrite-ids.ts";
 
 const ids = createMessageIds(Buffer.alloc(32, 1), "example.org");
-const own = { hostname: "relay.example.org", domains: ["example.org"], isClientAddress: () => false };
+const own = ownSide({ hostname: "relay.example.org", domains: ["example.org"], isClientAddress: () => false });
 const rewrite = (field: string): string => createIdRewriter(own, ids)(Buffer.from(field, "latin1")).toString("latin1");
 /** `{x}` stands for the outward form of `<x>`. */
 const outward = (text: string): string => text.replace(/\{([^}]*)\}/g, (_, id: string) => ids.outward(`<${id}>`));

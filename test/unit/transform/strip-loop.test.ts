@@ -3,6 +3,7 @@ import { countHops } from "../../../src/mail/hop-count.ts";
 import type { HeaderPolicy } from "../../../src/mail/treatment.ts";
 import { DEFAULT_REMOVE } from "../../../src/transform/leaking-fields.ts";
 import { createMessageIds } from "../../../src/transform/message-ids.ts";
+import { ownSide } from "../../../src/transform/own-side.ts";
 import { receivedField } from "../../../src/transform/received.ts";
 import { editHeader } from "../../../src/transform/strip-topology.ts";
 
@@ -29,7 +30,7 @@ function pass(header: Buffer, { hostname, domains, received }: Node, isOurs = tr
     header,
     { received, remove: DEFAULT_REMOVE, messageId: "rewrite" },
     {
-      own: { hostname, domains, isClientAddress: () => false },
+      own: ownSide({ hostname, domains, isClientAddress: () => false }),
       isOurs,
       covered: new Set(),
       received: field,

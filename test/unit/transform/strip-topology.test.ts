@@ -4,6 +4,7 @@ import type { HeaderPolicy } from "../../../src/mail/treatment.ts";
 import { parseHeader } from "../../../src/transform/header-block.ts";
 import { DEFAULT_REMOVE } from "../../../src/transform/leaking-fields.ts";
 import { createMessageIds } from "../../../src/transform/message-ids.ts";
+import { ownSide } from "../../../src/transform/own-side.ts";
 import { withoutOwnSignatures } from "../../../src/transform/own-signatures.ts";
 import { type EditContext, editHeader, type HeaderEdit } from "../../../src/transform/strip-topology.ts";
 import { messages } from "../../corpus/messages.ts";
@@ -13,7 +14,11 @@ const OURS =
   "Received: by relay.example.org (sealpost) with ESMTPS id 1 (hop 2);\r\n\tTue, 24 Nov 2026 09:11:13 +0000\r\n";
 const messageIds = createMessageIds(Buffer.alloc(32, 1), "example.org");
 const context: EditContext = {
-  own: { hostname: "relay.example.org", domains: ["example.org"], isClientAddress: (ip) => ip === "203.0.113.77" },
+  own: ownSide({
+    hostname: "relay.example.org",
+    domains: ["example.org"],
+    isClientAddress: (ip) => ip === "203.0.113.77",
+  }),
   isOurs: true,
   covered: new Set(),
   received: Buffer.from(OURS),
