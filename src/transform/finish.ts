@@ -8,10 +8,10 @@ import { reply, type SmtpReply } from "../mail/smtp-reply.ts";
 import type { DkimTreated, SmimeTreated, Treated } from "../mail/treatment.ts";
 import { type ArcChain, readArcChain } from "./dkim/arc-chain.ts";
 import { sealHeader } from "./dkim/arc-seal.ts";
-import { createBodyHash } from "./dkim/body-hash.ts";
+import { type BodyHash, createBodyHash } from "./dkim/body-hash.ts";
 import { coveredByOthers } from "./dkim/foreign.ts";
 import { type DkimKey, keysNow } from "./dkim/key.ts";
-import { signHeader } from "./dkim/sign.ts";
+import { DkimSigningError, signHeader } from "./dkim/sign.ts";
 import { withoutOwnSignatures } from "./own-signatures.ts";
 import type { ContentPlan } from "./plan.ts";
 import { receivedField } from "./received.ts";
@@ -40,12 +40,17 @@ export interface Finisher {
 /** How much longer a signature holds than the mail may wait here: others have queues, too. */
 export const TWO_DAYS_MS = 172_800_000;
 
-export function createFinisher(deps: TreatDeps, known: Known, planned: readonly ContentPlan<Candidate>[]): Finisher {
+/** `isFinal`: nothing in the body will change the plans. */
+export function createFinisher(
+  deps: TreatDeps,
+  known: Known,
+  planned: readonly ContentPlan<Candidate>[],
+  isFinal: boolean,
+): Finisher {
   const sealer = arcKey(known);
-  const hashes = sealer !== undefined || planned.some(({ dkim }) => dkim);
-  const arriving = createBodyHash();
-  let arrived: Buffer | undefined;
-  const arrivedHash = (): Buffer => (arrived ??= arriving.digest());
+  // Whoever gets a new body only needs no hash of the one that came.
+  const hashes = planned.some((plan) => (sealer !== undefined || plan.dkim) && !(isFinal && isNew(plan)));
+  const arriving = arrivingHash(hashes);
   let covered: Promise<ReadonlySet<string>> | undefined;
   const coveredNow = (body: StoredBody): Promise<ReadonlySet<string>> =>
     (covered ??= coveredByOthers(
@@ -57,9 +62,7 @@ export function createFinisher(deps: TreatDeps, known: Known, planned: readonly 
     (chain ??= readArcChain({ header: known.header, body }, deps.txt, known.hop.at));
 
   return {
-    passed: (chunk) => {
-      if (hashes) arriving.update(chunk);
-    },
+    passed: arriving.update,
     finish: async (plan, body) => {
       // A new body breaks the signatures of others: then they hold nothing.
       const isHeld = known.sender.isOurs && !isNew(plan);
@@ -77,7 +80,7 @@ export function createFinisher(deps: TreatDeps, known: Known, planned: readonly 
           // A signature of ours over the body that it was can only fail.
           const header =
             wrapped === undefined ? edit.header : withoutOwnSignatures(wrapped.header, known.keyring.own.domains);
-          const bodyHash = hash === undefined ? arrivedHash : () => hash.digest();
+          const bodyHash = hash === undefined ? arriving.digest : () => hash.digest();
           const signed = await sign({ known, plan, header, bodyHash, sealer, arc });
           const smime = wrapped === undefined ? leftAlone(plan) : { smime: smimeTreated(known, plan, wrapped) };
           const sevenBit = wrapped?.sevenBit === true ? { sevenBit: true } : {};
@@ -85,6 +88,21 @@ export function createFinisher(deps: TreatDeps, known: Known, planned: readonly 
           return { header: signed.header, treated: { size, ...sevenBit, ...smime, ...signed.treated, ...kept } };
         },
       };
+    },
+  };
+}
+
+/** May be asked for again and again. Never the hash of a body that it was not told of. */
+function arrivingHash(isWanted: boolean): BodyHash {
+  const hash = createBodyHash();
+  let digest: Buffer | undefined;
+  return {
+    update: (chunk) => {
+      if (isWanted) hash.update(chunk);
+    },
+    digest: () => {
+      if (!isWanted) throw new DkimSigningError("The body has not been hashed, so it cannot be signed");
+      return (digest ??= hash.digest());
     },
   };
 }

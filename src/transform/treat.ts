@@ -89,7 +89,7 @@ export async function treat(deps: TreatDeps, incoming: Incoming): Promise<Treati
     });
   const planned = plan(claimed);
   if ("code" in planned) return planned;
-  const finisher = createFinisher(deps, known, planned);
+  const finisher = createFinisher(deps, known, planned, claimed === "plain");
   return {
     passed: finisher.passed,
     finish: async (body) => {

@@ -9,7 +9,7 @@ import type { Found } from "../../../src/transform/plan.ts";
 import { type Candidate, readCandidate } from "../../../src/transform/smime/candidate.ts";
 import { treat, type Treating } from "../../../src/transform/treat.ts";
 import { type Held, type Person, selfSignedPerson, USAGE } from "../../peers/mail-authority.ts";
-import { newKey } from "./dkim-keys.ts";
+import { bodyHashOf, newKey } from "./dkim-keys.ts";
 
 const now = Date.now();
 const own = { hostname: "relay.own.test", isClientAddress: () => false };
@@ -157,6 +157,27 @@ describe("treating one message", () => {
     const { asked, contents } = await run({ keyring: full, header: foreign + HEADER, to });
     expect(asked.dns).toEqual([]);
     expect(contents?.[0]?.header).not.toContain("X-Mailer");
+  });
+});
+
+describe("the body hash of a DKIM signature [RFC 6376 §3.7]", () => {
+  const signs = treatment({ sign: "always" });
+  const encrypts = treatment({ encrypt: "always" });
+  const claims = "Content-Type: application/pkcs7-mime; smime-type=enveloped-data\r\n";
+  it.each([
+    ["as it came", HEADER, [treatment()]],
+    ["signed", HEADER, [signs]],
+    ["encrypted for one, as it came for another", HEADER, [encrypts, treatment()]],
+    ["signed although its header calls it encrypted", HEADER + claims, [signs]],
+    ["as it came although its header calls it encrypted", HEADER + claims, [treatment()]],
+  ])("is that of the body that is sent: %s", async (_, header, treatments) => {
+    const to = treatments.map((one, index) => [`bert${index}@acme.test`, one] as const);
+    const { contents } = await run({ keyring: full, header, to, certificates: () => found(bert) });
+    expect(contents?.length).toBe(to.length);
+    for (const { header: sent, body } of contents ?? []) {
+      const hash = /bh=([^;]+);/.exec(sent)?.[1]?.replace(/\s/g, "");
+      expect(hash).toBe(bodyHashOf(body ?? BODY).toString("base64"));
+    }
   });
 });
 
