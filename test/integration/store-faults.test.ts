@@ -2,11 +2,12 @@
 import { randomBytes } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { type Disk, nodeDisk, type WritableFile } from "../../src/store/disk.ts";
 import type { QueueStore, SealedBody } from "../../src/store/queue.ts";
-import { bodyOf, eventually, newId, prepare, prepareSeveral, put } from "../contract/messages.ts";
+import { bodyOf, eventually, newId, prepare, prepareSeveral, put, putSeveral } from "../contract/messages.ts";
 import { type SqliteStore, sqliteStore } from "../contract/sqlite-store.ts";
 import { failure } from "../unit/store/fake-disk.ts";
 
@@ -196,6 +197,35 @@ it("no call that fails while several contents are made leaves a file or a row, w
 function unmade(): never {
   throw new TypeError("The body was not made");
 }
+
+it("a message in doubt is forgotten when the database is open again, also where the first body that was made is not its own", async () => {
+  await queue.close();
+  const later: (() => void)[] = [];
+  const clock = { ...systemClock, after: (_: number, run: () => void) => (later.push(run), () => undefined) };
+  queue = await store.open({ clock });
+  const sql = (text: string, ...values: string[]): void => {
+    const database = new DatabaseSync(join(store.settings.dataDir, "queue.db"), { timeout: 5_000 });
+    database.prepare(text).run(...values);
+    database.close();
+  };
+  const kept = await putSeveral(queue, [randomBytes(200_000), randomBytes(150_000)], [0, 1]);
+  const message = await prepareSeveral(queue, [Buffer.alloc(0), randomBytes(200_000), randomBytes(300_000)], [2, 1]);
+  const { id } = message.facts;
+  sql("ALTER TABLE part RENAME TO away");
+  await expect(queue.enqueue(message)).rejects.toMatchObject({ name: "InDoubt" });
+  // As if it had been committed after all, and only the answer was lost.
+  sql("ALTER TABLE away RENAME TO part");
+  sql(
+    `INSERT INTO message (id, received_at, size, body_length, filed, key_id, wrapped_key, facts, part)
+     VALUES (?, 0, 0, 0, 1, '', x'00', x'00', 2)`,
+    id,
+  );
+  expect(await files()).toEqual([kept.facts.id, `${kept.facts.id}.1`, `${id}.1`, `${id}.2`].toSorted());
+  await eventually(() => later.splice(0).map((run) => run()).length === 0 && queue.usable());
+  await eventually(async () => (await files()).length === 2);
+  expect((await queue.stats()).messages).toBe(1);
+  expect((await bodyOf(queue, kept.facts.id, 1)).length).toBe(150_000);
+});
 
 it("after close every call is refused as failed, and nothing hangs", async () => {
   const waiting = await prepare(queue);
