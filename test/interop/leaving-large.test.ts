@@ -38,7 +38,7 @@ it(`signs and relays ${MESSAGES} messages of 50 MiB at once, while its process t
     return { id, from: "a@own.test", to, content: smallMessage(id, { size: 4096 }) };
   };
   await runLoad({ ...load, next: small });
-  await eventually("the small ones at the MX", () => shelf.files.length === 200, { within: 60_000 });
+  await eventually("the small ones at the MX", () => shelf.files.length === 200, { within: 90_000 });
   shelf.files.length = 0;
 
   const before = residentMiB(processTree(gateway.pid));
@@ -54,7 +54,7 @@ it(`signs and relays ${MESSAGES} messages of 50 MiB at once, while its process t
   const record = await runLoad({ ...load, perConnection: 1, next }, newRecord());
   expect(record.acknowledged.length, JSON.stringify([...record.refused])).toBe(MESSAGES);
   const taken = Date.now() - began;
-  await eventually("the large ones at the MX", () => shelf.files.length === MESSAGES, { within: 60_000 });
+  await eventually("the large ones at the MX", () => shelf.files.length === MESSAGES, { within: 90_000 });
   const { peak, by } = memory.end();
   console.log(
     `before ${before.toFixed(0)} MiB, peak ${peak.toFixed(0)} MiB (${by}), growth ${(peak - before).toFixed(0)} MiB;` +
@@ -107,7 +107,7 @@ it("stores one body of a message of 50 MiB that three partners get in three ways
   expect(size).toBeLessThan(bodySize * 1.01);
 
   open = true;
-  await eventually("all three at the MX", () => sink.arrivals.length === names.length, { within: 60_000 });
+  await eventually("all three at the MX", () => sink.arrivals.length === names.length, { within: 90_000 });
   expect(sink.arrivals.map(({ bodySha256 }) => bodySha256)).toEqual(names.map(() => hash));
   const headers = sink.arrivals.map(({ octets }) => octets - bodySize).sort((a, b) => a - b);
   console.log(`one file of ${size} octets for a body of ${bodySize}; headers of ${headers.join(", ")} octets`);
