@@ -57,6 +57,27 @@ export interface ContentPlan<C> {
 /** More copies of one message than this are refused, since each is a body of its own. */
 export const MOST_CONTENTS = 100;
 
+/** So many new bodies of one message may be made whatever its size: partners' certificates of several kinds, blind copies. */
+const ALWAYS_MADE = 20;
+/** Octets of body that are made anew while one client waits for its reply: as the default queue.reserve leaves room for. */
+const MOST_MADE = 1024 ** 3;
+
+/** A reply where the new bodies together are more than one DATA may write; `bodyLength`: octets of the body that came. */
+export function refuseTooMuch(plans: readonly ContentPlan<unknown>[], bodyLength: number): SmtpReply | undefined {
+  const made = plans.filter(isNew).length;
+  if (made <= ALWAYS_MADE || made * bodyLength <= MOST_MADE) return undefined;
+  return reply(
+    550,
+    "5.3",
+    `The message is too large to be signed or encrypted ${made} times, send it to fewer recipients at once`,
+  );
+}
+
+/** S/MIME makes another body. */
+function isNew({ sign, encryptTo }: ContentPlan<unknown>): boolean {
+  return sign || encryptTo.length > 0;
+}
+
 export function planContents<C>(situation: Situation<C>): readonly ContentPlan<C>[] | SmtpReply {
   let seen: ReadonlySet<string> | undefined;
   const visible = (): ReadonlySet<string> => (seen ??= visibleAddresses(situation.header)); // few messages need it

@@ -11,7 +11,7 @@ import { type MaySign, maySign } from "./dkim/may-sign.ts";
 import type { DkimKey } from "./dkim/key.ts";
 import { type Content, createFinisher, type Finisher } from "./finish.ts";
 import type { MessageIds } from "./message-ids.ts";
-import { type Addressee, type ContentPlan, type Found, planContents } from "./plan.ts";
+import { type Addressee, type ContentPlan, type Found, planContents, refuseTooMuch } from "./plan.ts";
 import type { Hop } from "./received.ts";
 import { type Sender, senderOf } from "./sender.ts";
 import { type Candidate, keyKind } from "./smime/candidate.ts";
@@ -90,12 +90,17 @@ export async function treat(deps: TreatDeps, incoming: Incoming): Promise<Treati
   const planned = plan(claimed);
   if ("code" in planned) return planned;
   const finisher = createFinisher(deps, known, planned, claimed === "plain");
+  let length = 0;
   return {
-    passed: finisher.passed,
+    passed: (chunk) => {
+      length += chunk.length;
+      finisher.passed(chunk);
+    },
     finish: async (body) => {
       // A header may call signed or encrypted what is not: only the body tells.
       const plans = claimed === "plain" ? planned : plan((await recogniseMessage({ header, body })).kind);
-      return "code" in plans ? plans : finishAll(finisher, plans, body);
+      if ("code" in plans) return plans;
+      return refuseTooMuch(plans, length) ?? finishAll(finisher, plans, body);
     },
   };
 }

@@ -6,6 +6,7 @@ import {
   type Found,
   MOST_CONTENTS,
   planContents,
+  refuseTooMuch,
   type Situation,
 } from "../../../src/transform/plan.ts";
 import { senderOf } from "../../../src/transform/sender.ts";
@@ -274,5 +275,36 @@ describe("the contents of one message", () => {
     );
     expect(plan({ to: blind })).toMatchObject({ code: 550, enhancedCode: "5.5.3" });
     expect(plans({ to: blind.slice(1) }).length).toBe(MOST_CONTENTS);
+  });
+
+  const MiB = 1024 * 1024;
+  it.each([
+    ["50 MiB for twenty blind copies", 20, 50, "pass"],
+    ["50 MiB for twenty-one", 21, 50, "refused"],
+    ["50 MiB for a hundred", 100, 50, "refused"],
+    ["10 MiB for a hundred", 100, 10, "pass"],
+    ["11 MiB for a hundred", 100, 11, "refused"],
+    ["what a larger limit lets in, for few", 20, 500, "pass"],
+  ])("may be so many new bodies and so large, no more: %s", (_, copies, size, expected) => {
+    const to = Array.from(
+      { length: copies },
+      (__, at) => [`b${at}@x.test`, treatment({ encrypt: "always" }), key(`${at}`)] as const,
+    );
+    const refused = refuseTooMuch(plans({ to }), size * MiB);
+    expect(refused === undefined ? "pass" : "refused").toBe(expected);
+    if (refused !== undefined) expect(refused).toMatchObject({ code: 550, enhancedCode: "5.5.3" });
+  });
+
+  it("that share the body that came may be as many and as large as they like", () => {
+    const to = Array.from(
+      { length: 50 },
+      (_, at) =>
+        [
+          `b${at}@x.test`,
+          treatment({}, { headers: { received: "keep", remove: [`x-${at}`], messageId: "keep" } }),
+        ] as const,
+    );
+    expect(plans({ to }).length).toBe(50);
+    expect(refuseTooMuch(plans({ to }), 500 * MiB)).toBeUndefined();
   });
 });

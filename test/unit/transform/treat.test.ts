@@ -14,6 +14,7 @@ import { bodyHashOf, newKey } from "./dkim-keys.ts";
 const now = Date.now();
 const own = { hostname: "relay.own.test", isClientAddress: () => false };
 const HEADER = "From: anna@own.test\r\nTo: bert@acme.test\r\nX-Mailer: x\r\nSubject: x\r\n";
+const MiB = 1024 * 1024;
 const BODY = Buffer.from("0123456789abcdef\r\n".repeat(20_000));
 
 let anna: Held;
@@ -40,10 +41,18 @@ interface Case {
   readonly header?: string;
   readonly to?: readonly (readonly [string, Treatment])[];
   readonly certificates?: (mailbox: Mailbox) => Found<Candidate>;
+  /** Octets of body that arrive besides. */
+  readonly more?: number;
 }
 
 /** Treats one message as receive.ts does, and counts what is asked for. */
-async function run({ keyring = bare, header = HEADER, to = [["bert@acme.test", treatment()]], certificates }: Case) {
+async function run({
+  keyring = bare,
+  header = HEADER,
+  to = [["bert@acme.test", treatment()]],
+  certificates,
+  more = 0,
+}: Case) {
   const asked = { certificates: [] as string[], dns: [] as string[], reads: 0 };
   const treating: Treating | SmtpReply = await treat(
     {
@@ -78,6 +87,7 @@ async function run({ keyring = bare, header = HEADER, to = [["bert@acme.test", t
   );
   if ("code" in treating) return { reply: treating, asked };
   for (const chunk of reused()) treating.passed(chunk);
+  for (let left = more; left > 0; left -= MiB) treating.passed(Buffer.alloc(MiB));
   const made = await treating.finish(async function* () {
     asked.reads += 1;
     yield* reused();
@@ -149,6 +159,20 @@ describe("treating one message", () => {
     });
     expect(contents?.length).toBe(2);
     expect(asked.reads).toBeLessThanOrEqual(1);
+  });
+
+  it.each([
+    ["large", 60, "550 5.5.3"],
+    ["small", 0, undefined],
+  ])("to be encrypted for many blind copies asks how large its body is: %s", async (_, mebibytes, refused) => {
+    const blind = Array.from(
+      { length: 21 },
+      (__, at) => [`b${at}@acme.test`, treatment({ encrypt: "always" })] as const,
+    );
+    const { reply, contents, asked } = await run({ to: blind, certificates: () => found(bert), more: mebibytes * MiB });
+    expect(reply && `${reply.code} ${reply.enhancedCode}`).toBe(refused);
+    expect(contents?.length).toBe(refused === undefined ? 21 : undefined);
+    if (refused !== undefined) expect(asked.reads).toBe(0);
   });
 
   it("never looks into foreign signatures where S/MIME breaks them anyway", async () => {
