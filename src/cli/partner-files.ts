@@ -7,15 +7,16 @@ import { chmod, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promi
 import { join } from "node:path";
 import { certificatesIn } from "./certificate-files.ts";
 
-/** File by SHA-256 fingerprint, as node:crypto writes it. */
-export async function keptCertificates(folder: string): Promise<ReadonlyMap<string, string>> {
-  const kept = new Map<string, string>();
+/** Files by SHA-256 fingerprint, as node:crypto writes it. */
+export async function keptCertificates(folder: string): Promise<ReadonlyMap<string, readonly string[]>> {
+  const kept = new Map<string, string[]>();
   for (const name of await readdir(folder).catch(() => [])) {
     const path = join(folder, name);
     const content = await readFile(path).catch(() => undefined);
     const found = content === undefined ? undefined : certificatesIn(content);
     if (found?.ok !== true) continue;
-    for (const { ca, fingerprint256 } of found.certificates) if (!ca) kept.set(fingerprint256, path);
+    for (const { ca, fingerprint256 } of found.certificates)
+      if (!ca) kept.set(fingerprint256, [...(kept.get(fingerprint256) ?? []), path]);
   }
   return kept;
 }

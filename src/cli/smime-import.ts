@@ -4,7 +4,8 @@
  * people can say: hence the fingerprint.
  */
 import { readFile, stat } from "node:fs/promises";
-import { resolve } from "node:path";
+import { basename, resolve } from "node:path";
+import { placedFor } from "../config/smime-recipients.ts";
 import { parseDomainName } from "../mail/domain-name.ts";
 import { mailboxKey, parseMailbox } from "../mail/mailbox.ts";
 import { type Candidate, readCandidate } from "../transform/smime/candidate.ts";
@@ -99,10 +100,7 @@ async function importFile(deps: CliDeps, asked: Asked): Promise<Result[]> {
     // Who signs with one key and decrypts with another sends both certificates.
     if (problem !== undefined)
       results.push({ ok: false, why: `${file}: ${certificate.subject} ${problem}`, ...(anyFits && { skipped: true }) });
-    else
-      results.push(
-        await keep(deps, asked.folder, { certificate, holders, between: all.filter((one) => one.authority) }),
-      );
+    else results.push(await keep(deps, asked, { certificate, holders, between: all.filter((one) => one.authority) }));
   }
   return results;
 }
@@ -122,19 +120,16 @@ async function contentOf(path: string): Promise<Buffer | string> {
 /** Whom it is for, first the one that its file is named after; the gateway reads it in the same way. */
 function holdersFor({ emails }: Candidate, wanted: string | undefined): { holders: readonly string[]; why?: string } {
   if (wanted === undefined) {
-    if (emails.length > 0) return { holders: emails };
+    // The file is named after the first, and the word of who imports it is for that one's domain.
+    if (emails.length > 0) return { holders: placedFor(emails, undefined).addresses };
     return { holders: [], why: "names no address. Say whose it is: --for ADDRESS, or --for @DOMAIN" };
   }
-  const holders = [...new Set([wanted, ...emails])];
+  const placed = placedFor(emails, wanted);
+  const holders = [...new Set([wanted, ...placed.addresses])];
   if (!canNameFile(wanted) && !emails.includes(wanted))
     return { holders, why: `does not name ${wanted}, and no file can be named after that` };
-  const isOfDomain = emails.some((one) => domainOf(one) === domainOf(wanted));
-  if (wanted.startsWith("@") || emails.length === 0 || isOfDomain) return { holders };
+  if (wanted.startsWith("@") || placed.addresses.length > 0) return { holders };
   return { holders, why: `is for ${emails.join(", ")}: nothing would be encrypted to ${wanted} with it` };
-}
-
-function domainOf(address: string): string {
-  return address.slice(address.lastIndexOf("@") + 1);
 }
 
 interface Keeping {
@@ -144,8 +139,14 @@ interface Keeping {
   readonly between: readonly Candidate[];
 }
 
-async function keep(deps: CliDeps, folder: string, { certificate, holders, between }: Keeping): Promise<Result> {
-  const known = (await keptCertificates(folder)).get(certificate.x509.fingerprint256);
+async function keep(
+  deps: CliDeps,
+  { folder, holder = "" }: Asked,
+  { certificate, holders, between }: Keeping,
+): Promise<Result> {
+  const places = (await keptCertificates(folder)).get(certificate.x509.fingerprint256) ?? [];
+  // Vouched for by name, it may stand in a second file: a file's name tells whom it is for.
+  const known = canNameFile(holder) ? places.find((path) => basename(path) === `${holder}.pem`) : places[0];
   if (known !== undefined) {
     return { ok: false, why: `${certificate.subject} is in ${shownPath(deps, known)} already` };
   }

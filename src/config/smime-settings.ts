@@ -25,7 +25,7 @@ export function buildSmime(building: Building, { value, tree }: Checked<Gateway>
   return {
     trust: roots ?? "system",
     recipients: listed === "missing" ? [] : readRecipients(building, access.absolute(at, partners), listed),
-    harvested: harvested === "missing" ? [] : readRecipients(building, harvest, harvested),
+    harvested: harvested === "missing" ? [] : readRecipients(building, harvest, harvested, { harvested: true }),
     ldap: ldap === null ? null : readDirectory(building, tree, ldap),
     revocation: {
       check: revocation.check,

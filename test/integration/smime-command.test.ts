@@ -127,6 +127,16 @@ describe("smime import", () => {
     ]);
   });
 
+  it("takes one for the domain that its file is named after, and not for whom else it names", async () => {
+    const both = certificate("bea@acme.example", { emails: ["bea@acme.example", "ceo@victim.example"] });
+    const ran = await smime("import", await file("x.pem", both.pem), "--json");
+    expect(lines(ran.out)).toMatchObject([{ ok: true, for: ["bea@acme.example"] }]);
+    expect(lines((await smime("list", "--json")).out)).toMatchObject([{ for: ["bea@acme.example"] }]);
+    const again = await smime("import", await file("x.pem", both.pem), "--for", "ceo@victim.example", "--json");
+    expect(lines(again.out)).toMatchObject([{ ok: true, for: ["ceo@victim.example"] }]);
+    expect((await readdir(partners())).toSorted()).toEqual(["bea@acme.example.pem", "ceo@victim.example.pem"]);
+  });
+
   it("adds the next one of the same holder beside the old one", async () => {
     const next = certificate("bea@acme.example");
     await smime("import", await file("old.pem", bea.pem));

@@ -108,6 +108,13 @@ describe("a certificate placed by hand", () => {
     expect(await find("anna@acme.test")).toMatchObject({ der: [own.der] });
     expect(await find("bob@other.test")).toEqual({ none: "No certificate of bob@other.test is known" });
   });
+  it("is trusted as it is for whom it was placed only, and needs a trusted CA for whom else it names", async () => {
+    const both = { emails: ["anna@acme.test", "ceo@victim.test"] };
+    const forged = rig({ recipients: [file(selfSignedPerson(both))] });
+    expect(await forged.find("anna@acme.test")).toHaveProperty("der");
+    expect(await forged.find("ceo@victim.test")).toEqual({ none: expect.stringContaining("nobody trusted here") });
+    expect(await rig({ recipients: [file(root.issue(both))] }).find("ceo@victim.test")).toHaveProperty("der");
+  });
   it("that has ended is told with its file's name and date, but not its folder", async () => {
     const ended = selfSignedPerson({ ...ANNA, notBefore: days(-9), notAfter: new Date("2026-01-31T12:00:00Z") });
     expect(await rig({ recipients: [file(ended)] }).find()).toEqual({
@@ -140,6 +147,12 @@ describe("a harvested certificate", () => {
 });
 
 describe("a certificate from the directory", () => {
+  it("never speaks for a whole domain, though a trusted CA let it name that [RFC 3183 §4.1]", async () => {
+    const outsider = root.issue({ emails: ["domain-confidentiality-authority@acme.test"] });
+    listed(outsider);
+    const { find } = rig({ harvested: [file(outsider)], ...directory() });
+    expect(await find()).toEqual({ none: "No certificate of anna@acme.test is known" });
+  });
   it("is found, with the intermediate that stands beside it", async () => {
     const anna = issuer.issue(ANNA);
     listed(issuer, anna);

@@ -13,13 +13,13 @@ import { ANY_PURPOSE, day, EMAIL_PROTECTION, isWeak } from "./chain.ts";
 
 export interface Offered {
   readonly certificate: Candidate;
-  /** Mailboxes that it is for by the word of who placed it, beside those it names itself. As `mailboxKey` writes them. */
+  /** Mailboxes that it is for by the word of who placed it. As `mailboxKey` writes them. */
   readonly addresses: readonly string[];
   /** Domains that it is for as a whole. A-labels. */
   readonly domains: readonly string[];
   /** For messages: a file, or the directory. */
   readonly source: string;
-  /** Placed by hand: trusted as it is. */
+  /** Placed by hand: trusted as it is for `addresses` and `domains`, and like any other for what else it names. */
   readonly pinned: boolean;
 }
 
@@ -40,10 +40,10 @@ const MOST_GROUPS = 4;
 const MOST_OF_A_GROUP = 4;
 
 export function rankCertificates(offered: readonly Offered[], mailbox: Mailbox, now: number): Ranked {
-  const concerned = distinct(offered).flatMap((one) => {
-    const match = matchOf(one, mailbox);
-    return match === undefined ? [] : [{ one, match, why: unfit(one, now) }];
-  });
+  const matching = offered.flatMap((one) => matchOf(one, mailbox) ?? []);
+  // By the word of who placed it first: the same one may lie there under several names.
+  const sorted = matching.toSorted((a, b) => Number(b.one.pinned) - Number(a.one.pinned));
+  const concerned = distinct(sorted).map((found) => ({ ...found, why: unfit(found.one, now) }));
   const fit = (wanted: Match): Offered[] =>
     concerned.filter(({ match, why }) => match === wanted && why === undefined).map(({ one }) => one);
   return {
@@ -55,16 +55,25 @@ export function rankCertificates(offered: readonly Offered[], mailbox: Mailbox, 
 
 type Match = "address" | "domain";
 
-function matchOf({ certificate, addresses, domains }: Offered, mailbox: Mailbox): Match | undefined {
-  const key = mailboxKey(mailbox);
-  if (certificate.emails.includes(key) || addresses.includes(key)) return "address";
-  if (isAddressLiteral(mailbox.domain)) return undefined;
-  return speaksFor(certificate, mailbox.domain) || domains.includes(mailbox.domain) ? "domain" : undefined;
+interface Matching {
+  readonly one: Offered;
+  readonly match: Match;
 }
 
-/** RFC 3183 §4.1: the name of who decrypts for a whole domain. */
-function speaksFor({ emails }: Candidate, domain: DomainName): boolean {
-  return emails.includes(`domain-confidentiality-authority@${domain}`);
+function matchOf(one: Offered, mailbox: Mailbox): Matching | undefined {
+  const key = mailboxKey(mailbox);
+  if (one.addresses.includes(key)) return { one, match: "address" };
+  // By its own word alone, for which a trusted CA must vouch, whoever placed it.
+  if (one.certificate.emails.includes(key)) return { one: { ...one, pinned: false }, match: "address" };
+  return !isAddressLiteral(mailbox.domain) && speaksFor(one, mailbox.domain) ? { one, match: "domain" } : undefined;
+}
+
+/**
+ * RFC 3183 §4.1 has a name for who decrypts for a whole domain. Any CA gives it to whoever reads mail under it, so it
+ * counts where it was placed by hand for that name, and never from a directory or a stranger's mail.
+ */
+function speaksFor({ pinned, addresses, domains }: Offered, domain: DomainName): boolean {
+  return domains.includes(domain) || (pinned && addresses.includes(`domain-confidentiality-authority@${domain}`));
 }
 
 function unfit({ certificate, pinned }: Offered, now: number): string | undefined {
@@ -97,11 +106,12 @@ function grouped(fit: readonly Offered[]): Offered[][] {
 }
 
 /** The same certificate from several sources counts by the first. */
-function distinct(offered: readonly Offered[]): readonly Offered[] {
+function distinct(found: readonly Matching[]): readonly Matching[] {
   const seen = new Set<string>();
-  return offered.filter(({ certificate: { x509 } }) => {
-    const known = seen.has(x509.fingerprint256);
-    seen.add(x509.fingerprint256);
+  return found.filter(({ one, match }) => {
+    const id = `${match} ${one.certificate.x509.fingerprint256}`;
+    const known = seen.has(id);
+    seen.add(id);
     return !known;
   });
 }

@@ -77,6 +77,22 @@ describe("certificates of recipients", () => {
     expect(found[0]).toMatchObject({ ...expected, file: `/etc/sealpost/certs/smime/partners/${name}` });
     expect(await told({ [name]: file })).toEqual([]);
   });
+  const both = issue(["anna@acme.example", "ceo@victim.example", "b@acme.example"]);
+  it.each([
+    ["anna@acme.example.pem", { addresses: ["anna@acme.example", "b@acme.example"], domains: [] }],
+    ["@acme.example.pem", { addresses: ["anna@acme.example", "b@acme.example"], domains: ["acme.example"] }],
+    ["some.pem", { addresses: ["anna@acme.example", "b@acme.example"], domains: [] }],
+  ])("placed as %s are for the names in that domain, and the others are told", async (name, expected) => {
+    expect(await recipients({ [name]: both.pem })).toMatchObject([expected]);
+    expect(await told({ [name]: both.pem })).toEqual([
+      expect.stringMatching(/nothing is encrypted with it to ceo@victim\.example, which it names too, .* → put a copy/),
+    ]);
+  });
+  it("harvested keep all of their names, for a trusted CA must vouch for each", async () => {
+    const tree = { ...gateway(""), "../data/smime/harvested/1.pem": both.pem };
+    expect((await settings(tree)).smime.harvested[0]?.addresses).toHaveLength(3);
+    expect(await warnings(tree)).toEqual([]);
+  });
   it("come with what stands behind them in the file, and without private keys", async () => {
     const [one] = await recipients({ "anna.pem": anna.keyPem + anna.pem + authority.pem });
     expect(one?.certificate).toBe(anna.pem + authority.pem);
