@@ -11,8 +11,8 @@ import { countHops } from "../mail/hop-count.ts";
 import { formatMailbox, formatReversePath, type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 import { type Field, parseHeader } from "../transform/header-block.ts";
 import { createMessageIds } from "../transform/message-ids.ts";
-import { coveredFields, isOwnSignature } from "../transform/own-signatures.ts";
-import { insideAddresses, type OwnSide, ownSide } from "../transform/own-side.ts";
+import { coveredFields, isOwnSignature, signerOf } from "../transform/own-signatures.ts";
+import { insideAddresses, isReservedName, type OwnSide, ownSide } from "../transform/own-side.ts";
 import { receivedField } from "../transform/received.ts";
 import { senderOf } from "../transform/sender.ts";
 import { editHeader, type HeaderEdit } from "../transform/strip-topology.ts";
@@ -53,6 +53,7 @@ export async function explainHeaders(
     own: ownSide({ hostname: settings.hostname, domains, isClientAddress: clientAddresses(settings) }),
     isOurs: sender.isOurs,
     covered: new Set(), // whether a signature of others is valid, only their DNS could tell
+    publicSigners: new Set(),
     received: sampleReceived(settings.hostname, treatment.headers.received, header, now),
     messageIds: createMessageIds(deps.random.bytes(32), settings.hostname),
   });
@@ -77,10 +78,12 @@ interface Answer {
 
 function signedByOthers(header: Buffer, { removed, changed }: HeaderEdit, domains: readonly string[]): string[] {
   const isSignature = (field: Field): boolean => field.name.toLowerCase() === "dkim-signature";
-  const signatures = parseHeader(header).filter((field) => isSignature(field) && !isOwnSignature(field, domains));
+  const isOther = (field: Field): boolean =>
+    isSignature(field) && !isOwnSignature(field, domains) && !isReservedName(signerOf(field));
+  const signatures = parseHeader(header).filter(isOther);
   const covered = new Set(signatures.flatMap(coveredFields));
-  const edited = [...removed, ...changed].map(({ name }) => name);
-  return [...new Set(edited.filter((name) => covered.has(name.toLowerCase())))];
+  const edited = [...removed, ...changed].map(({ name }) => name).filter((name) => covered.has(name.toLowerCase()));
+  return [...new Set([...edited, ...removed.filter(isOther).map(({ name }) => name)])];
 }
 
 /** Whole lines up to and with the empty one, CRLF at their ends whatever the file has; or what is wrong with it. */

@@ -13,6 +13,8 @@ export interface OwnSide {
   readonly domains: readonly string[];
   /** `domains`, and what is customary inside: whatever is one of these or below is ours. */
   readonly parents: ReadonlySet<string>;
+  /** As others know us: `domains` and the gateway's own name, nothing below. */
+  readonly publicNames: ReadonlySet<string>;
   /** Whether an address is one of those that may hand mail in. */
   readonly isClientAddress: (address: string) => boolean;
 }
@@ -21,7 +23,7 @@ export interface OwnSide {
 export const HIDDEN_NAME = "hidden.invalid";
 
 /** Reserved for inside use (RFC 6762 §3 and app. G, RFC 8375, ICANN's .internal), or customary. */
-const INSIDE_SUFFIXES = [
+const INSIDE_SUFFIXES: ReadonlySet<string> = new Set([
   "local",
   "lan",
   "internal",
@@ -33,11 +35,16 @@ const INSIDE_SUFFIXES = [
   "intranet",
   "intern",
   "private",
-];
+]);
 
 /** Made once per configuration: a header may have tens of thousands of names to be looked up. */
-export function ownSide(own: Omit<OwnSide, "parents">): OwnSide {
-  return { ...own, parents: new Set([...own.domains, ...INSIDE_SUFFIXES]) };
+export function ownSide(own: Omit<OwnSide, "parents" | "publicNames">): OwnSide {
+  const { hostname, domains } = own;
+  return {
+    ...own,
+    parents: new Set([...domains, ...INSIDE_SUFFIXES]),
+    publicNames: new Set([...domains, hostname.toLowerCase()]),
+  };
 }
 
 /**
@@ -58,12 +65,29 @@ const NO_NAME = "unknown";
 
 /** `name`: octets as latin1, which may be UTF-8 (RFC 6531). */
 export function isOwnName(name: string, own: OwnSide): boolean {
-  const plain = Buffer.from(name, "latin1").toString().toLowerCase().replace(/\.$/, "");
-  const domain = parseDomainName(plain) ?? plain;
-  if (domain === "" || domain === NO_NAME) return false;
-  if (domain === HIDDEN_NAME || domain === own.hostname.toLowerCase()) return true;
-  if (!domain.includes(".")) return /^[a-z0-9_-]+$/.test(domain);
+  const domain = comparable(name);
+  if (domain === HIDDEN_NAME || own.publicNames.has(domain) || isSingleLabel(domain)) return true;
   return isAtOrBelow(domain, own.parents);
+}
+
+function comparable(name: string): string {
+  const plain = Buffer.from(name, "latin1").toString().toLowerCase().replace(/\.$/, "");
+  return parseDomainName(plain) ?? plain;
+}
+
+function isSingleLabel(domain: string): boolean {
+  return domain !== NO_NAME && /^[a-z0-9_-]+$/.test(domain);
+}
+
+/** A single label, or below a name for inside use: it leads nowhere outside. `domain`: lower case, no dot at its end. */
+export function isReservedName(domain: string): boolean {
+  return isSingleLabel(domain) || isAtOrBelow(domain, INSIDE_SUFFIXES);
+}
+
+/** A name or address (RFC 5321 §4.1.3, with or without brackets) of our side, but for those that others know us by. */
+export function tellsOfInside(host: string, own: OwnSide): boolean {
+  if (isOwnAddress(host.replace(/^\[(?:ipv6:)?|\]$/gi, ""), own)) return true;
+  return isOwnName(host, own) && !own.publicNames.has(comparable(host));
 }
 
 /** RFC 1035 §2.3.4, as text. */
@@ -135,8 +159,12 @@ export function countOwnReceived(values: readonly string[], own: OwnSide): numbe
  * nobody's but ours.
  */
 export function isOwnAuthenticationResult(value: string, own: OwnSide): boolean {
-  const id = /^[^\s;="]+(?![^\s;"])/.exec(withoutComments(value).trimStart())?.[0];
+  const id = authservId(value);
   return id === undefined || isOwnName(id, own) || isOwnAddress(id.replace(/^\[|\]$/g, ""), own);
+}
+
+export function authservId(value: string): string | undefined {
+  return /^[^\s;="]+(?![^\s;"])/.exec(withoutComments(value).trimStart())?.[0];
 }
 
 /** RFC 7208 §9.1: who checked stands in `receiver=`, and first in the comment. */

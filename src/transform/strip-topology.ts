@@ -4,11 +4,12 @@
  */
 import type { HeaderPolicy } from "../mail/treatment.ts";
 import { anonymizeReceived } from "./anonymize-received.ts";
-import { coveredFields, isOwnSignature } from "./own-signatures.ts";
 import { type Field, fieldText, formatHeader, parseHeader } from "./header-block.ts";
+import { insideSignatures } from "./inside-signatures.ts";
 import { BLIND, ONLY_OF_OWN_HOSTS, removes } from "./leaking-fields.ts";
 import type { MessageIds } from "./message-ids.ts";
 import { countOwnReceived, isOwnAuthenticationResult, isOwnSpfResult, type OwnSide } from "./own-side.ts";
+import { coveredFields, isSignatureOfOwnSide } from "./own-signatures.ts";
 import { createIdRewriter, isIdField } from "./rewrite-ids.ts";
 
 export interface EditContext {
@@ -17,6 +18,8 @@ export interface EditContext {
   readonly isOurs: boolean;
   /** Names, lower case, that another domain's valid DKIM signature covers: they stay. */
   readonly covered: ReadonlySet<string>;
+  /** `d=`, lower case, of other signatures that are valid: of a name below our domains, those stay. */
+  readonly publicSigners: ReadonlySet<string>;
   /** Our field, as `receivedField` writes it. */
   readonly received: Buffer;
   /** Used with `messageId: "rewrite"` only. */
@@ -48,7 +51,7 @@ export function editHeader(header: Buffer, policy: HeaderPolicy, context: EditCo
     kept.set(name, { name: field.name, why: "a valid DKIM signature of another domain covers it" });
     return { field, after: field.raw };
   });
-  const final = withoutBroken(edits, own.domains);
+  const final = withoutBroken(edits, own);
   return {
     header: formatHeader([
       { raw: received },
@@ -69,13 +72,14 @@ interface Edit {
 
 /** What the policy says of each field, in the order of the block. */
 function fieldEditor(fields: readonly Field[], policy: HeaderPolicy, context: EditContext): (field: Field) => Edited {
-  const { own, messageIds } = context;
+  const { own, messageIds, publicSigners } = context;
   const isListed = removes(policy.remove);
   const inside = insideReceived(fields, own);
+  const signatures = keepsAll(policy) ? new Set() : insideSignatures(fields, own, publicSigners);
   const rewrite = createIdRewriter(own, messageIds);
   return (field) => {
     const name = field.name.toLowerCase();
-    if (BLIND.has(name)) return undefined;
+    if (BLIND.has(name) || signatures.has(field)) return undefined;
     if (isListed(name) && (!ONLY_OF_OWN_HOSTS.has(name) || isOfOwnHost(name, fieldText(field), own))) return undefined;
     if (inside.has(field)) {
       if (policy.received === "strip") return undefined;
@@ -83,6 +87,10 @@ function fieldEditor(fields: readonly Field[], policy: HeaderPolicy, context: Ed
     }
     return policy.messageId === "rewrite" && isIdField(name) ? rewrite(field.raw) : field.raw;
   };
+}
+
+function keepsAll({ received, remove, messageId }: HeaderPolicy): boolean {
+  return received === "keep" && remove.length === 0 && messageId === "keep";
 }
 
 /** The Received fields of our own side. */
@@ -95,13 +103,14 @@ function isOfOwnHost(name: string, value: string, own: OwnSide): boolean {
   return name === "received-spf" ? isOwnSpfResult(value, own) : isOwnAuthenticationResult(value, own);
 }
 
-/** A signature of ours over a field that was edited can only fail. One over other fields still holds, and stays. */
-function withoutBroken(edits: readonly Edit[], domains: readonly string[]): readonly Edit[] {
+/** A signature of our side over a field that was edited can only fail. One over other fields still holds, and stays. */
+function withoutBroken(edits: readonly Edit[], own: OwnSide): readonly Edit[] {
   const edited = new Set(
     edits.filter(({ field, after }) => after !== field.raw).map(({ field }) => field.name.toLowerCase()),
   );
   return edits.map((edit) => {
-    const isBroken = isOwnSignature(edit.field, domains) && coveredFields(edit.field).some((name) => edited.has(name));
+    const isBroken =
+      isSignatureOfOwnSide(edit.field, own) && coveredFields(edit.field).some((name) => edited.has(name));
     return isBroken ? { ...edit, after: undefined } : edit;
   });
 }

@@ -110,7 +110,14 @@ function smime(plan: Partial<WrapPlan<Signer, EnvelopeRecipient>>, header = HEAD
 const detached = { signer: rsaSigner, format: "detached" } as const;
 const old: EnvelopeRecipient = { certificate: rsaReader };
 const modern: EnvelopeRecipient = { certificate: rsaReader, capabilities: { gcm: true, oaep: true } };
-const editing = { own: keyring.own, isOurs: true, covered: new Set<string>(), received, messageIds };
+const editing = {
+  own: keyring.own,
+  isOurs: true,
+  covered: new Set<string>(),
+  publicSigners: new Set<string>(),
+  received,
+  messageIds,
+};
 
 const ROWS: readonly Row[] = [
   { name: "raw: SHA-256 of the body", work: sha256 },

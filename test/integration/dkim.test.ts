@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { DkimKeySettings } from "../../src/mail/treatment.ts";
 import { readArcChain, type ArcChain } from "../../src/transform/dkim/arc-chain.ts";
 import { sealHeader } from "../../src/transform/dkim/arc-seal.ts";
-import { coveredByOthers } from "../../src/transform/dkim/foreign.ts";
+import { heldByOthers, NOTHING_HELD } from "../../src/transform/dkim/foreign.ts";
 import { dkimSigner } from "../../src/transform/dkim/key.ts";
 import { signHeader } from "../../src/transform/dkim/sign.ts";
 import { type LookUpTxt, verifyMessage } from "../../src/transform/dkim/verify.ts";
@@ -51,8 +51,10 @@ const streamed = (head: Buffer, content: Buffer = body) => ({ header: head, body
 describe("what others signed", () => {
   const signedBy = async (settings: DkimKeySettings, head = header) =>
     signHeader(head, bodyHashOf(body), [dkimSigner(settings)], AT);
+  const held = (head: Buffer, txt: LookUpTxt, content: Buffer = body) =>
+    heldByOthers(streamed(head, content), { ownDomains: ["own.test"], txt, now });
   const covered = async (head: Buffer, txt: LookUpTxt, content: Buffer = body) =>
-    [...(await coveredByOthers(streamed(head, content), { ownDomains: ["own.test"], txt, now }))].sort();
+    [...(await held(head, txt, content)).fields].sort();
   const fields =
     "cc content-transfer-encoding content-type date from list-id message-id mime-version reply-to subject to".split(
       " ",
@@ -75,10 +77,24 @@ describe("what others signed", () => {
     expect(await covered(await signedBy(newKey("ed25519-sha256", "shop.test")), unasked)).toEqual(fields);
   });
 
-  it("is held unread by more signatures than are looked at", async () => {
-    let head: Buffer = header;
-    for (let count = 0; count < 11; count += 1) head = await signedBy(newKey("ed25519-sha256", "shop.test"), head);
-    expect(await covered(head, unasked)).toEqual(fields);
+  it.each([
+    ["held", "above", 10, "the first of eleven", true],
+    ["not held", "below", 10, "the eleventh", false],
+    ["held", "below", 9, "the tenth", true],
+  ] as const)("is %s by a valid signature %s %i others: %s", async (_, where, count, __, isHeld) => {
+    const shop = newKey("ed25519-sha256", "shop.test");
+    let head = where === "below" ? await signedBy(shop) : header;
+    for (let at = 0; at < count; at += 1) head = await signedBy(newKey("ed25519-sha256", "junk.test"), head);
+    if (where === "above") head = await signedBy(shop, head);
+    expect(await covered(head, dnsOf(shop))).toEqual(isHeld ? fields : []);
+  });
+
+  it("is held by a name below ours, since it may be given to others; who signs is told", async () => {
+    const letters = newKey("ed25519-sha256", "Letters.own.test");
+    const signed = await signedBy(letters);
+    expect(await covered(signed, dnsOf(letters))).toEqual(fields);
+    expect((await held(signed, dnsOf(letters))).signers).toEqual(new Set(["letters.own.test"]));
+    expect(await held(signed, dnsOf())).toEqual(NOTHING_HELD);
   });
 
   it.each([
@@ -92,11 +108,11 @@ describe("what others signed", () => {
     expect(process.cpuUsage(cpu).user / 1e6).toBeLessThan(2); // mailauth would take some ten seconds
   });
 
-  it("is nothing where only we, or a domain below ours, have signed; the body is not read", async () => {
-    const [ours, below] = ["own.test", "it.own.test"].map((domain) => newKey("ed25519-sha256", domain));
-    const signed = await signedBy(below!, await signedBy(ours!));
+  it("is nothing where only we, or a name for inside use, have signed; the body is not read", async () => {
+    const [ours, inside] = ["own.test", "exch01.corp.local"].map((domain) => newKey("ed25519-sha256", domain));
+    const signed = await signedBy(inside!, await signedBy(ours!));
     const unread = { header: signed, body: () => ({ [Symbol.asyncIterator]: () => expect.unreachable() }) };
-    expect(await coveredByOthers(unread, { ownDomains: ["own.test"], txt: unasked, now })).toEqual(new Set());
+    expect(await heldByOthers(unread, { ownDomains: ["own.test"], txt: unasked, now })).toEqual(NOTHING_HELD);
   });
 
   it("is no answer when the body cannot be read", async () => {
@@ -108,7 +124,7 @@ describe("what others signed", () => {
         throw broken;
       },
     };
-    await expect(coveredByOthers(message, { ownDomains: [], txt: dnsOf(), now })).rejects.toBe(broken);
+    await expect(heldByOthers(message, { ownDomains: [], txt: dnsOf(), now })).rejects.toBe(broken);
   });
 });
 

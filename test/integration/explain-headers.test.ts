@@ -144,6 +144,10 @@ describe("the header before and after", () => {
     expect(await json({ treatment: { headers: STRIP } }, [], signed)).toMatchObject({ signedByOthers: ["X-Mailer"] });
     const own = `DKIM-Signature: v=1; d=example.org; h=From:X-Mailer:Subject; b=x\r\n${MESSAGE}`;
     expect(await json({ treatment: { headers: STRIP } }, [], own)).toMatchObject({ signedByOthers: [] });
+    const below = `DKIM-Signature: v=1; d=letters.example.org; h=From; b=x\r\n${MESSAGE}`;
+    expect(await json({ treatment: { headers: STRIP } }, [], below)).toMatchObject({
+      signedByOthers: ["DKIM-Signature"],
+    });
   });
 
   it.each([

@@ -2,7 +2,8 @@
  * The ARC chain a message comes with (RFC 8617 §5.2): whether it holds, and where a set of ours would go. What it says
  * goes into that set, and is never changed once it has been sealed.
  */
-import { type Field, fieldText, parseHeader } from "../header-block.ts";
+import { fieldText, parseHeader } from "../header-block.ts";
+import { arcFields } from "./arc-fields.ts";
 import { readTags, withoutBlanks } from "./tag-list.ts";
 import { type LookUpTxt, type StreamedMessage, type Verified, verifyMessage } from "./verify.ts";
 
@@ -14,7 +15,6 @@ export interface ArcChain {
   readonly results: readonly string[];
 }
 
-const NAMES = ["arc-authentication-results", "arc-message-signature", "arc-seal"];
 /** RFC 8617 §4.2.1 */
 export const MOST_SETS = 50;
 
@@ -24,7 +24,7 @@ export async function readArcChain(
   txt: LookUpTxt,
   now: number,
 ): Promise<ArcChain | { readonly unsealed: string }> {
-  const sets = arcFields(message.header);
+  const sets = arcFields(parseHeader(message.header));
   const newest = Math.max(0, ...sets.map(({ instance }) => instance));
   if (newest >= MOST_SETS) return { unsealed: `its ARC chain has ${newest} sets already` };
   const seals = sets.filter(({ field, instance }) => instance === newest && field.name.toLowerCase() === "arc-seal");
@@ -34,22 +34,6 @@ export async function readArcChain(
   if (verified === undefined) return { unsealed: "its signatures could not be checked" };
   // Fields that no set can be made of are a chain that failed, too (§5.2 step 1).
   return { status: verified.chain, next: newest + 1, results: verified.signatures.map(resultOf) };
-}
-
-/** Every ARC field with its instance; 0 where it has none that can be read. */
-export function arcFields(header: Buffer): readonly { readonly field: Field; readonly instance: number }[] {
-  return parseHeader(header)
-    .filter(({ name }) => NAMES.includes(name.toLowerCase()))
-    .map((field) => ({ field, instance: instanceOf(field) }));
-}
-
-function instanceOf(field: Field): number {
-  const text = fieldText(field);
-  const value =
-    field.name.toLowerCase() === "arc-authentication-results"
-      ? /^[ \t]*i[ \t]*=[ \t]*(\d{1,3})(?!\d)/.exec(text)?.[1]
-      : readTags(text)?.get("i");
-  return value !== undefined && /^\d{1,3}$/.test(value) ? Number(value) : 0;
 }
 
 /** RFC 8601 §2.7.1. Names that are none are left out, since they would be written by whoever sent the message. */

@@ -4,7 +4,8 @@
  * before it is given out.
  */
 import { type Field, fieldOf, parseHeader } from "../header-block.ts";
-import { arcFields, type ArcChain } from "./arc-chain.ts";
+import type { ArcChain } from "./arc-chain.ts";
+import { arcFields } from "./arc-fields.ts";
 import { type DkimKey, isSignatureOf, signOctets } from "./key.ts";
 import { DkimSigningError, signedNames } from "./sign.ts";
 import { relaxedFields, signedOctets, withSignature } from "./signed-header.ts";
@@ -66,7 +67,7 @@ export async function sealHeader(header: Buffer, bodyHash: Buffer, sealing: ArcS
 /** Of a chain that has failed nothing is sealed but our own set (RFC 8617 §5.1.2). */
 function earlierSets(header: Buffer, { status, next }: ArcChain): Field[] {
   if (status !== "pass") return [];
-  const all = arcFields(header);
+  const all = arcFields(parseHeader(header));
   const order = ["arc-authentication-results", "arc-message-signature", "arc-seal"];
   return Array.from({ length: next - 1 }, (_, index) => index + 1).flatMap((instance) =>
     order.flatMap((name) =>

@@ -33,6 +33,7 @@ function pass(header: Buffer, { hostname, domains, received }: Node, isOurs = tr
       own: ownSide({ hostname, domains, isClientAddress: () => false }),
       isOurs,
       covered: new Set(),
+      publicSigners: new Set(),
       received: field,
       messageIds: createMessageIds(Buffer.alloc(32), "example.org"),
     },

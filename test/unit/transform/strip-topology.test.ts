@@ -5,7 +5,7 @@ import { parseHeader } from "../../../src/transform/header-block.ts";
 import { DEFAULT_REMOVE } from "../../../src/transform/leaking-fields.ts";
 import { createMessageIds } from "../../../src/transform/message-ids.ts";
 import { ownSide } from "../../../src/transform/own-side.ts";
-import { withoutOwnSignatures } from "../../../src/transform/own-signatures.ts";
+import { withoutOwnSignatures, withoutSignaturesOfOwnSide } from "../../../src/transform/own-signatures.ts";
 import { type EditContext, editHeader, type HeaderEdit } from "../../../src/transform/strip-topology.ts";
 import { messages } from "../../corpus/messages.ts";
 import { EXCHANGE, INSIDE_RECEIVED, OUTSIDE_RECEIVED, POSTFIX } from "../../corpus/traces.ts";
@@ -21,6 +21,7 @@ const context: EditContext = {
   }),
   isOurs: true,
   covered: new Set(),
+  publicSigners: new Set(),
   received: Buffer.from(OURS),
   messageIds,
 };
@@ -411,9 +412,63 @@ describe("our own signatures [RFC 6376]", () => {
     const lines = [sign("third.example", "x-mailer"), sign("notexample.org", "x-mailer"), "X-Mailer: a"];
     expect(rest(edit(lines, { remove: ["x-mailer"] }))).toBe(text(...lines.slice(0, 2)));
   });
-  it("go all where a later signer asks for it, and nothing else", () => {
-    const others = [sign("third.example", "from"), "Subject: s", "X-DKIM: d=example.org"];
-    const all = [sign("example.org", "from"), ...others, "dkim-signature:v=1;d=", "\tMail.example.ORG.;h=a"];
+  it("go all where a later signer asks for it, and nothing else: a name below ours may be another's", () => {
+    const others = [
+      sign("third.example", "from"),
+      sign("mail.example.org", "from"),
+      "Subject: s",
+      "X-DKIM: d=example.org",
+    ];
+    const all = [sign("example.org", "from"), ...others, "dkim-signature:v=1;d=", "\tExample.ORG.;h=a"];
     expect(withoutOwnSignatures(block(...all), ["example.org"]).equals(block(...others))).toBe(true);
+  });
+  it("go with all of our side where the body was changed", () => {
+    const others = [sign("third.example", "from"), "Subject: s"];
+    const all = [sign("example.org", "from"), sign("mail.example.org", "from"), sign("pc.corp", "from"), ...others];
+    expect(withoutSignaturesOfOwnSide(block(...all), context.own).equals(block(...others))).toBe(true);
+  });
+  it("of a name below ours stay while they hold: everybody's DNS knows it", () => {
+    const lines = [sign("letters.example.org", "from"), sign("exch01.example.org", "from"), "From: b"];
+    const publicSigners = new Set(["letters.example.org"]);
+    expect(rest(edit(lines, STRIP, { publicSigners }))).toBe(text(lines[0]!, "From: b"));
+    const broken = [sign("letters.example.org", "from:x-mailer"), "X-Mailer: a"];
+    expect(rest(edit(broken, STRIP, { publicSigners }))).toBe("");
+  });
+});
+
+describe("signatures of inside hosts", () => {
+  const set = (instance: number, domain: string, writer = domain): readonly string[] => [
+    `ARC-Seal: i=${instance}; a=rsa-sha256; cv=none; d=${domain}; s=s; b=x`,
+    `ARC-Message-Signature: i=${instance}; a=rsa-sha256;`,
+    `\td=${domain}; s=s; h=from; bh=x; b=x`,
+    `ARC-Authentication-Results: i=${instance}; ${writer} 1; spf=none; dkim=none`,
+  ];
+  const dkim = (domain: string): string => `DKIM-Signature: v=1; a=rsa-sha256; d=${domain}; s=s; h=from; bh=x; b=x`;
+  it.each<[string, readonly string[]]>([
+    ["DKIM of a name for inside use", [dkim("exch01.corp.local")]],
+    ["DKIM of a single label", [dkim("exch01")]],
+    ["DKIM of a name below ours that nobody knows", [dkim("EXCH01.example.org.")]],
+    ["an ARC set of it", set(1, "exch01.corp.local")],
+    ["an ARC set in which it says who checked", set(1, "example.org", "exch01.example.org")],
+    ["an ARC set with an address", set(1, "example.org", "[10.1.1.1]")],
+    ["an ARC set with a comment before the name", set(1, "example.org", "(checked by) exch01.corp")],
+    ["a part of a set, without an instance", ["ARC-Seal: a=rsa-sha256; d=pc.corp; b=x"]],
+  ])("go: %s", (_, lines) => {
+    expect(rest(edit([...lines, "From: a"], { remove: ["x-foo"] }))).toBe(text("From: a"));
+    expect(rest(edit([...lines, "From: a"]))).toBe(text(...lines, "From: a"));
+    expect(rest(edit([...lines, "From: a"], STRIP, { isOurs: false }))).toBe(text(...lines, "From: a"));
+  });
+  it.each<[string, readonly string[]]>([
+    ["DKIM of our domain", [dkim("example.org")]],
+    ["DKIM of the gateway", [dkim("relay.example.org")]],
+    ["ARC of our domain", set(1, "example.org")],
+    ["ARC of others", set(1, "third.example")],
+    ["ARC of others without an instance", ["ARC-Seal: d=third.example; b=x"]],
+  ])("are none, and stay: %s", (_, lines) => {
+    expect(rest(edit([...lines, "From: a"], STRIP))).toBe(text(...lines, "From: a"));
+  });
+  it("go by sets: those of others beside them stay", () => {
+    const lines = [...set(2, "third.example"), ...set(1, "example.org", "exch01.corp.local"), "From: a"];
+    expect(rest(edit(lines, STRIP))).toBe(text(...set(2, "third.example"), "From: a"));
   });
 });
