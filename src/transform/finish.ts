@@ -5,22 +5,22 @@
 import { countHops } from "../mail/hop-count.ts";
 import { type Mailbox, mailboxKey } from "../mail/mailbox.ts";
 import { reply, type SmtpReply } from "../mail/smtp-reply.ts";
-import type { DkimTreated, SmimeTreated, Treated } from "../mail/treatment.ts";
+import type { DkimTreated, HeaderPolicy, SmimeTreated, Treated } from "../mail/treatment.ts";
 import { type ArcChain, readArcChain } from "./dkim/arc-chain.ts";
 import { sealHeader } from "./dkim/arc-seal.ts";
 import { type BodyHash, createBodyHash } from "./dkim/body-hash.ts";
-import { type Held, heldByOthers, NOTHING_HELD } from "./dkim/foreign.ts";
+import { coveredByOthers } from "./dkim/foreign.ts";
 import { type DkimKey, keysNow } from "./dkim/key.ts";
 import { DkimSigningError, signHeader } from "./dkim/sign.ts";
-import { withoutOwnSignatures, withoutSignaturesOfOwnSide } from "./own-signatures.ts";
-import type { ContentPlan } from "./plan.ts";
+import { withoutOwnSignatures } from "./own-signatures.ts";
+import { type ContentPlan, isNew } from "./plan.ts";
 import { receivedField } from "./received.ts";
 import { type Candidate, keyKind } from "./smime/candidate.ts";
 import { rankCertificates } from "./smime/choose-certificate.ts";
 import { cms } from "./smime/cms.ts";
 import type { EnvelopeRecipient } from "./smime/enveloped-data.ts";
 import { wrap, type Wrapped } from "./smime/wrap.ts";
-import { editHeader } from "./strip-topology.ts";
+import { editHeader, type HeaderEdit } from "./strip-topology.ts";
 import type { Known, StoredBody, TreatDeps } from "./treat.ts";
 
 /** One content, and whom it is for. */
@@ -51,9 +51,9 @@ export function createFinisher(
   // Whoever gets a new body only needs no hash of the one that came.
   const hashes = planned.some((plan) => (sealer !== undefined || plan.dkim) && !(isFinal && isNew(plan)));
   const arriving = arrivingHash(hashes);
-  let held: Promise<Held> | undefined;
-  const heldNow = (body: StoredBody): Promise<Held> =>
-    (held ??= heldByOthers(
+  let covered: Promise<ReadonlySet<string>> | undefined;
+  const coveredNow = (body: StoredBody): Promise<ReadonlySet<string>> =>
+    (covered ??= coveredByOthers(
       { header: known.header, body },
       { ownDomains: known.keyring.own.domains, txt: deps.txt, now: known.hop.at },
     ));
@@ -61,12 +61,12 @@ export function createFinisher(
   const chainNow = (body: StoredBody): ReturnType<typeof readArcChain> =>
     (chain ??= readArcChain({ header: known.header, body }, deps.txt, known.hop.at));
 
+  const editFor = headerEditor(known, coveredNow);
+
   return {
     passed: arriving.update,
     finish: async (plan, body) => {
-      // A new body breaks the signatures of others: then they hold nothing.
-      const isHeld = known.sender.isOurs && !isNew(plan);
-      const edit = edited(known, plan, isHeld ? await heldNow(body) : NOTHING_HELD);
+      const edit = await editFor(plan, body);
       const kept = edit.kept.length === 0 ? {} : { kept: edit.kept.map(({ name }) => name) };
       const wrapped = await wrappedBy(deps, known, plan, { header: edit.header, body });
       if (wrapped !== undefined && "code" in wrapped) return wrapped;
@@ -77,9 +77,9 @@ export function createFinisher(
         positions: plan.positions,
         ...(wrapped && hash && { body: observed(wrapped.body, hash.update) }),
         seal: async (bodySize) => {
-          // A signature of our side over the body that it was can only fail.
+          // A signature of ours over the body that it was can only fail.
           const header =
-            wrapped === undefined ? edit.header : withoutSignaturesOfOwnSide(wrapped.header, known.keyring.own);
+            wrapped === undefined ? edit.header : withoutOwnSignatures(wrapped.header, known.keyring.own.domains);
           const bodyHash = hash === undefined ? arriving.digest : () => hash.digest();
           const signed = await sign({ known, plan, header, bodyHash, sealer, arc });
           const smime = wrapped === undefined ? leftAlone(plan) : { smime: smimeTreated(known, plan, wrapped) };
@@ -89,6 +89,22 @@ export function createFinisher(
         },
       };
     },
+  };
+}
+
+/** Contents are many where recipients are blind, but their headers are few: each is edited once. */
+function headerEditor(
+  known: Known,
+  coveredNow: (body: StoredBody) => Promise<ReadonlySet<string>>,
+): (plan: ContentPlan<Candidate>, body: StoredBody) => Promise<HeaderEdit> {
+  const made = new Map<string, HeaderEdit>();
+  return async (plan, body) => {
+    // A new body breaks the signatures of others: then they hold nothing.
+    const isHeld = known.sender.isOurs && !isNew(plan);
+    const key = JSON.stringify([plan.headers, isHeld]);
+    const edit = made.get(key) ?? edited(known, plan.headers, isHeld ? await coveredNow(body) : new Set());
+    made.set(key, edit);
+    return edit;
   };
 }
 
@@ -109,24 +125,11 @@ function arrivingHash(isWanted: boolean): BodyHash {
 
 function edited(
   { header, keyring, hop, sender, messageIds }: Known,
-  plan: ContentPlan<Candidate>,
-  held: Held,
-): ReturnType<typeof editHeader> {
-  const { headers } = plan;
+  headers: HeaderPolicy,
+  covered: ReadonlySet<string>,
+): HeaderEdit {
   const received = receivedField({ ...hop, received: headers.received, hops: countHops(header) });
-  return editHeader(header, headers, {
-    own: keyring.own,
-    isOurs: sender.isOurs,
-    covered: held.fields,
-    publicSigners: held.signers,
-    received,
-    messageIds,
-  });
-}
-
-/** S/MIME makes another body. */
-function isNew({ sign, encryptTo }: ContentPlan<Candidate>): boolean {
-  return sign || encryptTo.length > 0;
+  return editHeader(header, headers, { own: keyring.own, isOurs: sender.isOurs, covered, received, messageIds });
 }
 
 /** Undefined: the body stays as it came. */

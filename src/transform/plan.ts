@@ -74,7 +74,7 @@ export function refuseTooMuch(plans: readonly ContentPlan<unknown>[], bodyLength
 }
 
 /** S/MIME makes another body. */
-function isNew({ sign, encryptTo }: ContentPlan<unknown>): boolean {
+export function isNew({ sign, encryptTo }: ContentPlan<unknown>): boolean {
   return sign || encryptTo.length > 0;
 }
 

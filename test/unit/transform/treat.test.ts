@@ -4,7 +4,7 @@ import type { SmimePolicy, Treatment } from "../../../src/mail/treatment.ts";
 import type { SmtpReply } from "../../../src/mail/smtp-reply.ts";
 import type { Content } from "../../../src/transform/finish.ts";
 import { type Keyring, keyringOf } from "../../../src/transform/keyring.ts";
-import { createMessageIds } from "../../../src/transform/message-ids.ts";
+import { createMessageIds, type MessageIds } from "../../../src/transform/message-ids.ts";
 import type { Found } from "../../../src/transform/plan.ts";
 import { type Candidate, readCandidate } from "../../../src/transform/smime/candidate.ts";
 import { treat, type Treating } from "../../../src/transform/treat.ts";
@@ -43,7 +43,10 @@ interface Case {
   readonly certificates?: (mailbox: Mailbox) => Found<Candidate>;
   /** Octets of body that arrive besides. */
   readonly more?: number;
+  readonly messageIds?: MessageIds;
 }
+
+const outerIds = createMessageIds(Buffer.alloc(32), "relay.own.test");
 
 /** Treats one message as receive.ts does, and counts what is asked for. */
 async function run({
@@ -52,13 +55,14 @@ async function run({
   to = [["bert@acme.test", treatment()]],
   certificates,
   more = 0,
+  messageIds = outerIds,
 }: Case) {
   const asked = { certificates: [] as string[], dns: [] as string[], reads: 0 };
   const treating: Treating | SmtpReply = await treat(
     {
       random: (length) => Buffer.alloc(length, 7),
       keyring: () => keyring,
-      messageIds: () => createMessageIds(Buffer.alloc(32), "relay.own.test"),
+      messageIds: () => messageIds,
       certificatesFor: (mailbox) => {
         asked.certificates.push(formatMailbox(mailbox));
         return Promise.resolve(certificates?.(mailbox) ?? { kind: "none", why: "No certificate is known" });
@@ -173,6 +177,31 @@ describe("treating one message", () => {
     expect(reply && `${reply.code} ${reply.enhancedCode}`).toBe(refused);
     expect(contents?.length).toBe(refused === undefined ? 21 : undefined);
     if (refused !== undefined) expect(asked.reads).toBe(0);
+  });
+
+  it("edits the header once for all contents of one header policy, however many they are", async () => {
+    const headers = { received: "strip", remove: ["x-mailer"], messageId: "rewrite" } as const;
+    const blind = (at: number) => [`b${at}@acme.test`, treatment({ encrypt: "always" }, { headers })] as const;
+    let mapped = 0;
+    const outward = (id: string): string => {
+      mapped += 1;
+      return outerIds.outward(id);
+    };
+    const { contents } = await run({
+      header: `Message-ID: <a@pc.own.test>\r\n${HEADER}`,
+      to: [
+        blind(0),
+        blind(1),
+        blind(2),
+        ["olga@acme.test", treatment({}, { headers })],
+        ["kept@acme.test", treatment({}, { headers: { ...headers, messageId: "keep" } })],
+      ],
+      certificates: () => found(bert),
+      messageIds: { ...outerIds, outward },
+    });
+    const hasInnerId = contents?.map(({ header }) => header.includes("<a@pc.own.test>"));
+    expect(hasInnerId).toEqual([false, false, false, false, true]);
+    expect(mapped).toBe(2); // once for those with a new body, once for whom it stays as it came
   });
 
   it("never looks into foreign signatures where S/MIME breaks them anyway", async () => {
