@@ -75,7 +75,7 @@ export async function attempt<V>(delivery: Delivery, outbound: OutboundPolicy, s
     const refused = problem("failed", "smtp-5xx", "Mail to this destination is not permitted here");
     return { outcomes: forAll(delivery, refused) };
   }
-  const missing = missingTreatment(outbound.treatment, treatedOf(delivery));
+  const missing = missingTreatment(outbound.treatment, treatedOf(delivery), delivery.message.notice);
   if (missing !== undefined) {
     const outdated = problem("deferred", "treatment-required", `The message was stored ${missing}`);
     return { outcomes: forAll(delivery, outdated) };

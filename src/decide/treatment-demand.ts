@@ -4,10 +4,14 @@
  */
 import type { Treated, Treatment } from "../mail/treatment.ts";
 
-/** Completes "the message was stored …"; undefined: nothing is missing. */
-export function missingTreatment({ smime, dkim }: Treatment, treated: Treated): string | undefined {
+/**
+ * Completes "the message was stored …"; undefined: nothing is missing. A notice of ours is not signed by any person,
+ * and has to reach its sender; but what must be encrypted is not told in plain by a notice either.
+ */
+export function missingTreatment({ smime, dkim }: Treatment, treated: Treated, isNotice: boolean): string | undefined {
   if (smime.encrypt === "always" && treated.smime?.encrypted !== true)
     return "without the S/MIME encryption that is demanded now";
+  if (isNotice) return undefined;
   if (smime.sign === "always" && treated.smime?.signed !== true && treated.smime?.encrypted !== true)
     return "without the S/MIME signature that is demanded now";
   if (dkim === "require" && (treated.dkim?.signatures ?? []).length === 0)

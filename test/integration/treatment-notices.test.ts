@@ -29,9 +29,12 @@ describe("a failure notice", () => {
     expect(count(await rig.got("anna@example.org"), "dkim-signature")).toBe(0);
   });
 
-  it("leaves unsigned rather than not at all, where its policy asks for a signature that nobody can make", async () => {
+  it("leaves unsigned rather than not at all, where its policy demands signatures that nobody can make", async () => {
     const rig = await createRig(GONE);
-    await rig.site.partner("strict", { domains: ["other.test"], outbound: { dkim: "require" } });
+    await rig.site.partner("strict", {
+      domains: ["other.test"],
+      outbound: { dkim: "require", smime: { sign: "always" } },
+    });
     await rig.site.start();
     await submit(rig.site, { from: "otto@other.test", to: "gone@acme.test", content: letter() });
     expect(count(await rig.got("otto@other.test"), "dkim-signature")).toBe(0);

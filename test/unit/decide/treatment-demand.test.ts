@@ -33,8 +33,13 @@ describe("what was done to a stored message, and what is demanded now", () => {
     ],
     ["DKIM, and it is signed", demand({}, "require"), { size: 1, dkim: { signatures: [key] } }, undefined],
   ])("%s", (_, treatment, treated, expected) => {
-    const missing = missingTreatment(treatment, treated);
+    const missing = missingTreatment(treatment, treated, false);
     if (expected === undefined) expect(missing).toBeUndefined();
     else expect(missing).toMatch(expected);
+  });
+
+  it("lets a notice of ours go without any signature, but not in plain where encryption is demanded", () => {
+    expect(missingTreatment(demand({ sign: "always" }, "require"), { size: 1 }, true)).toBeUndefined();
+    expect(missingTreatment(demand({ encrypt: "always" }), { size: 1 }, true)).toMatch(/encryption/);
   });
 });
