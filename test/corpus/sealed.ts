@@ -1,4 +1,5 @@
 /** Mail that its user or another server has signed or encrypted already. The signatures are of the right shape only. */
+import { signedData } from "./cms.ts";
 import { base64, type CorpusMessage, head, lines, message, mime, multipart, noise, part } from "./build.ts";
 
 const SIGNED = part(["Content-Type: text/plain; charset=utf-8"], "Signed text, ends in a blank \r\n");
@@ -9,7 +10,7 @@ const SMIME_SIGNATURE = part(
     "Content-Transfer-Encoding: base64",
     'Content-Disposition: attachment; filename="smime.p7s"',
   ],
-  CMS,
+  base64(signedData()),
 );
 const PGP_SIGNATURE = part(
   ['Content-Type: application/pgp-signature; name="signature.asc"'],

@@ -1,8 +1,19 @@
 /**
- * Is a message signed or encrypted already, by its user or another server? Told by its header; a claim of encryption is
- * believed only when the beginning of the body bears it out, since it spares the message our own. In doubt it is plain.
+ * Is a message signed or encrypted already, by its user or another server? Its header only claims it; since that spares
+ * the message our own, the claim is believed where the whole body is what it promises. In doubt it is plain.
  */
-import { type ContentType, contentTypeOf, type Encoding, encodingOf, splitFields } from "./mime-fields.ts";
+import { armour, clearSigned } from "./armour.ts";
+import { type ContentType, contentTypeOf, encodingOf, splitFields, trimBlanks } from "./mime-fields.ts";
+import {
+  byLines,
+  cmsReader,
+  encryptedByPgp,
+  LONGEST_HELD,
+  type PieceReader,
+  Pieces,
+  signedByPgp,
+  signedBySmime,
+} from "./sealed-multipart.ts";
 
 export interface Recognised {
   readonly kind: "plain" | "signed" | "encrypted";
@@ -10,39 +21,33 @@ export interface Recognised {
   readonly by?: "smime" | "pgp";
 }
 
-/** So much of the body suffices. */
-export const BEGINNING = 16 * 1024;
-
 const PLAIN: Recognised = { kind: "plain" };
 const SIGNED: Recognised = { kind: "signed", by: "smime" };
 const ENCRYPTED: Recognised = { kind: "encrypted", by: "smime" };
+const SIGNED_BY_PGP: Recognised = { kind: "signed", by: "pgp" };
+const ENCRYPTED_BY_PGP: Recognised = { kind: "encrypted", by: "pgp" };
 
-/** Without `beginning`, what the header claims. With it, what is so. */
-export function recognise(header: Buffer, beginning?: Buffer): Recognised {
-  const fields = splitFields(header);
-  const type = contentTypeOf(fields);
+/** What the header claims. */
+export function recognise(header: Buffer): Recognised {
+  const type = contentTypeOf(splitFields(header));
   if (type === "none" || type === "ambiguous") return PLAIN;
-  const body = beginning === undefined ? undefined : { encoding: encodingOf(fields), beginning };
   switch (type.type) {
     case "multipart/signed":
       return signedBy(type.parameters.get("protocol"));
-    case "multipart/encrypted":
-      return encryptedBy(type.parameters.get("protocol"), body);
+    case "multipart/encrypted": // RFC 3156 §4
+      return type.parameters.get("protocol")?.toLowerCase() === "application/pgp-encrypted" ? ENCRYPTED_BY_PGP : PLAIN;
     case "application/pkcs7-mime":
     case "application/x-pkcs7-mime":
-      return cmsKind(type, body);
+      return cmsKind(type);
     case "application/octet-stream": // how some servers relabel it (RFC 8551 §3.2.1)
-      return isNamed(type, ".p7m") ? cmsKind(type, body) : PLAIN;
-    case "application/pgp":
-      return oldPgp(type, body);
+      return isNamed(type, ".p7m") ? cmsKind(type) : PLAIN;
+    case "application/pgp": // before MIME had a way for it: `x-action=encrypt`, `encryptsign`, `sign`, `signclear`
+      return type.parameters.get("x-action")?.toLowerCase().startsWith("encrypt") === true
+        ? ENCRYPTED_BY_PGP
+        : SIGNED_BY_PGP;
     default:
       return PLAIN;
   }
-}
-
-interface Start {
-  readonly encoding: Encoding;
-  readonly beginning: Buffer;
 }
 
 function signedBy(protocol: string | undefined): Recognised {
@@ -51,24 +56,17 @@ function signedBy(protocol: string | undefined): Recognised {
     case "application/x-pkcs7-signature":
       return SIGNED;
     case "application/pgp-signature":
-      return { kind: "signed", by: "pgp" };
+      return SIGNED_BY_PGP;
     default:
       return PLAIN;
   }
 }
 
-/** RFC 3156 §4 */
-function encryptedBy(protocol: string | undefined, body: Start | undefined): Recognised {
-  if (protocol?.toLowerCase() !== "application/pgp-encrypted") return PLAIN;
-  return body === undefined || isArmoured(body, "MESSAGE") ? { kind: "encrypted", by: "pgp" } : PLAIN;
-}
-
 /** RFC 8551 §3.2.2. What only compresses or carries certificates is plain. */
-function cmsKind(type: ContentType, body: Start | undefined): Recognised {
+function cmsKind(type: ContentType): Recognised {
   const smimeType = type.parameters.get("smime-type")?.toLowerCase();
   if (smimeType === "certs-only" || smimeType === "compressed-data") return PLAIN;
   if (isNamed(type, ".p7c") || isNamed(type, ".p7z")) return PLAIN;
-  if (body !== undefined) return cmsContent(body);
   if (smimeType === "enveloped-data" || smimeType === "authenveloped-data") return ENCRYPTED;
   return SIGNED; // where the header does not tell, the weaker of the two
 }
@@ -77,30 +75,44 @@ function isNamed({ parameters }: ContentType, ending: string): boolean {
   return parameters.get("name")?.toLowerCase().endsWith(ending) === true;
 }
 
-/** Before MIME had a way for it: `x-action=encrypt`, `encryptsign`, `sign`, `signclear`. */
-function oldPgp({ parameters }: ContentType, body: Start | undefined): Recognised {
-  const action = parameters.get("x-action")?.toLowerCase() ?? "";
-  const claims = action.startsWith("encrypt") || (body !== undefined && isArmoured(body, "MESSAGE"));
-  if (!claims) return { kind: "signed", by: "pgp" };
-  return body === undefined || isArmoured(body, "MESSAGE") ? { kind: "encrypted", by: "pgp" } : PLAIN;
+/** Reads a body to its end, or to where it is no longer what its header claims. */
+export interface BodyProof {
+  /** False: it is plain, whatever follows. */
+  readonly push: (octets: Buffer) => boolean;
+  readonly end: () => Recognised;
 }
 
-function isArmoured({ beginning }: Start, what: string): boolean {
-  return `\r\n${beginning.toString("latin1")}`.includes(`\r\n-----BEGIN PGP ${what}-----\r\n`);
+/** Undefined: the header claims nothing, or what no body can be. */
+export function proofFor(header: Buffer): BodyProof | undefined {
+  const claimed = recognise(header);
+  const fields = splitFields(header);
+  const type = contentTypeOf(fields);
+  const encoding = encodingOf(fields);
+  if (claimed.kind === "plain" || typeof type === "string") return undefined;
+  if (type.type.startsWith("multipart/")) {
+    const boundary = trimBlanks(type.parameters.get("boundary") ?? "");
+    if (encoding !== "identity" || boundary === "" || boundary.length > LONGEST_HELD - 6) return undefined;
+    const { kind, by } = claimed;
+    if (kind === "encrypted") return proofBy([encryptedByPgp(boundary), ENCRYPTED_BY_PGP]);
+    return proofBy([by === "pgp" ? signedByPgp(boundary) : signedBySmime(boundary), claimed]);
+  }
+  if (type.type === "application/pgp")
+    return encoding === "identity"
+      ? proofBy([byLines(armour("MESSAGE")), ENCRYPTED_BY_PGP], [byLines(clearSigned()), SIGNED_BY_PGP])
+      : undefined;
+  const reader = cmsReader(encoding);
+  const told = { signed: SIGNED, encrypted: ENCRYPTED, none: PLAIN }; // what the body says, not what it is called
+  return reader && { push: (octets) => reader.push(octets), end: () => told[reader.end() ?? "none"] };
 }
 
-/** Object identifiers of content types (RFC 5652 §5.1 and §6.1, RFC 5083 §2.1), with tag and length. */
-const SIGNED_DATA = Buffer.from("06092a864886f70d010702", "hex");
-const ENVELOPED_DATA = Buffer.from("06092a864886f70d010703", "hex");
-const AUTH_ENVELOPED_DATA = Buffer.from("060b2a864886f70d0109100117", "hex");
-
-/** What a ContentInfo says it holds (RFC 5652 §3). */
-function cmsContent({ encoding, beginning }: Start): Recognised {
-  const head = beginning.subarray(0, 1000);
-  const der = encoding === "base64" ? Buffer.from(head.toString("latin1"), "base64") : head;
-  const length = der[1] ?? 0;
-  const type = der.subarray(length > 0x80 ? 2 + (length & 0x7f) : 2);
-  const starts = (oid: Buffer) => der[0] === 0x30 && type.subarray(0, oid.length).equals(oid);
-  if (starts(SIGNED_DATA)) return SIGNED;
-  return starts(ENVELOPED_DATA) || starts(AUTH_ENVELOPED_DATA) ? ENCRYPTED : PLAIN;
+/** The first that fits. */
+function proofBy(...ways: readonly (readonly [PieceReader, Recognised])[]): BodyProof {
+  let left = ways.map(([reader, found]) => ({ pieces: new Pieces(reader), found }));
+  return {
+    push: (octets) => {
+      left = left.filter(({ pieces }) => pieces.push(octets));
+      return left.length > 0;
+    },
+    end: () => left.find(({ pieces }) => pieces.end())?.found ?? PLAIN,
+  };
 }

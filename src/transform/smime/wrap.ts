@@ -8,13 +8,13 @@ import type { Field } from "./mime-fields.ts";
 import type { MimeProblem } from "./mime-walk.ts";
 import { signedEntity } from "./multipart-signed.ts";
 import { pkcs7Entity, type SmimeType } from "./pkcs7-mime.ts";
-import { BEGINNING, type Recognised, recognise } from "./recognise.ts";
+import { proofFor, type Recognised } from "./recognise.ts";
 import { type Body, rewriteBody, rewriteFields, type Survey, survey } from "./seven-bit.ts";
 
 export interface WrapMessage {
   /** Whole lines, the empty one last. */
   readonly header: Buffer;
-  /** Read up to three times, each time the same octets. */
+  /** Read up to four times, each time the same octets. */
   readonly body: Body;
 }
 
@@ -106,18 +106,12 @@ export async function wrap<S, R>(
   };
 }
 
-/** What is so, not only what the header claims: reads the beginning of the body where that tells more. */
+/** What is so, not only what the header claims: reads the body of what claims something. */
 export async function recogniseMessage({ header, body }: WrapMessage): Promise<Recognised> {
-  const claimed = recognise(header);
-  if (claimed.kind === "plain") return claimed;
-  const chunks: Buffer[] = [];
-  let length = 0;
-  for await (const chunk of body()) {
-    chunks.push(Buffer.from(chunk.subarray(0, BEGINNING - length)));
-    length += chunk.length;
-    if (length >= BEGINNING) break;
-  }
-  return recognise(header, Buffer.concat(chunks));
+  const proof = proofFor(header);
+  if (proof === undefined) return { kind: "plain" };
+  for await (const chunk of body()) if (!proof.push(chunk)) return { kind: "plain" };
+  return proof.end();
 }
 
 /** The entity as it is signed or encrypted. What is only encrypted keeps every octet: no gateway sees it. */

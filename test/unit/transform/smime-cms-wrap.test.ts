@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { expect, it } from "vitest";
 import { cms } from "../../../src/transform/smime/cms.ts";
-import { wrap } from "../../../src/transform/smime/wrap.ts";
+import { recogniseMessage, wrap } from "../../../src/transform/smime/wrap.ts";
 import { candidateOf, issue, signerOf } from "./smime-cms-people.ts";
 import { readEnvelope, readSignature } from "./smime-cms-reader.ts";
 import { chunked, collect } from "./smime-mime-chunks.ts";
@@ -41,4 +41,28 @@ it.each([
   const [signed, signature] = partsOf(inner);
   expect(signed).toBe(ENTITY);
   expect(readSignature(base64In(signature), Buffer.from(signed)).verified).toBe(true);
+});
+
+it.each([
+  ["signed", "multipart/signed", { sign: "detached" }],
+  ["signed", "signed-data", { sign: "opaque" }],
+  ["encrypted", "enveloped-data", { capabilities: {} }],
+  ["encrypted", "authEnveloped-data", { capabilities: { gcm: true, oaep: true } }],
+] as const)("our own is recognised as %s: %s", async (kind, type, how) => {
+  const plan = {
+    ...("sign" in how && { sign: { signer: signerOf(ANNA), format: how.sign } }),
+    encryptTo: "sign" in how ? [] : [{ certificate: candidateOf(BERT), ...how }],
+    tripleWrap: false,
+  };
+  const text = Buffer.from("Hello\r\n".repeat(30_000));
+  const deps = { cms, now: Date.UTC(2026, 10, 25), random: randomBytes };
+  const wrapped = await wrap({ header, body: chunked(text, 7000) }, plan, deps);
+  if ("problem" in wrapped) throw new Error(wrapped.problem);
+  expect(wrapped.header.toString()).toContain(type);
+  const body = await collect(wrapped.body);
+  const recognised = async (octets: Buffer, size: number) =>
+    (await recogniseMessage({ header: wrapped.header, body: chunked(octets, size) })).kind;
+  for (const size of [1, 7, 65_536]) expect(await recognised(body, size)).toBe(kind);
+  const cut = type === "multipart/signed" ? body.lastIndexOf("--") - 100 : body.length - 100;
+  expect(await recognised(body.subarray(0, cut), 999)).toBe("plain");
 });

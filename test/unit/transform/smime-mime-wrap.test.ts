@@ -3,6 +3,8 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { recogniseMessage, wrap, type WrapPlan, type Wrapped } from "../../../src/transform/smime/wrap.ts";
+import { base64 } from "../../corpus/build.ts";
+import { envelopedData, signedData } from "../../corpus/cms.ts";
 import { chunked, CHUNK_SIZES, collect } from "./smime-mime-chunks.ts";
 import { ENVELOPED_DATA, type FakeSigner, fakeDeps, SIGNED_DATA } from "./smime-mime-cms.ts";
 import { bodyText, fieldOf, leavesOf, signedOctets } from "./smime-mime-reader.ts";
@@ -261,10 +263,11 @@ describe("a message that is there already", () => {
   const signedType =
     'MIME-Version: 1.0\r\nContent-Type: multipart/signed; protocol="application/pkcs7-signature"; micalg=sha-256; boundary=s\r\n';
   const signedBody =
-    "--s\r\nContent-Type: text/plain\r\n\r\nGr\xfc\xdfe \r\n--s\r\nContent-Type: application/pkcs7-signature\r\n\r\nAAAA\r\n--s--\r\n";
+    "--s\r\nContent-Type: text/plain\r\n\r\nGr\xfc\xdfe \r\n--s\r\nContent-Type: application/pkcs7-signature\r\n" +
+    `Content-Transfer-Encoding: base64\r\n\r\n${base64(signedData())}\r\n--s--\r\n`;
   const envelopedType =
     "Content-Type: application/pkcs7-mime; smime-type=enveloped-data\r\nContent-Transfer-Encoding: base64\r\n";
-  const enveloped = `${Buffer.concat([ENVELOPED_DATA, Buffer.alloc(40)]).toString("base64")}\r\n`;
+  const enveloped = base64(envelopedData());
   const ALL: Plan = { ...SIGN, ...ENCRYPT, tripleWrap: true };
 
   it("signed is not signed again", async () => {
@@ -310,8 +313,8 @@ describe("a message that is there already", () => {
       }
     };
     expect((await recogniseMessage({ header: octets(`${HEAD}${envelopedType}\r\n`), body })).kind).toBe("plain");
-    expect(read).toBe(2);
+    expect(read).toBe(1);
     expect((await recogniseMessage({ header: octets(`${HEAD}\r\n`), body })).kind).toBe("plain");
-    expect(read).toBe(2);
+    expect(read).toBe(1);
   });
 });
