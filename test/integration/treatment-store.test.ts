@@ -137,4 +137,21 @@ describe("S/MIME in the queue", () => {
       dkim: { signatures: [{ selector: "s2026" }] },
     });
   });
+
+  it("what was stored in plain waits once encryption is demanded, and never leaves as it is", async () => {
+    const rig = await createRig(DEFERRING);
+    await rig.usePartner("bert", bert);
+    await rig.configure(patient);
+    await rig.site.start();
+    await submit(rig.site, { to: "bert@acme.test", content: letter() });
+    await rig.arrived();
+    await rig.configure({ ...patient, outbound: { smime: { encrypt: "always" } } });
+    expect(await rig.site.gateway().reload()).toEqual([]);
+    rig.mx.change(goodMx);
+    await rig.site.logged("delivery", ({ reason }) => reason === "treatment-required");
+    expect(await submit(rig.site, { to: "bert@acme.test", content: letter() })).toMatch(/^250/);
+    const line = await delivered(rig.site, "bert@");
+    expect(line).toMatchObject({ smime: { encrypted: true } });
+    expect(rig.site.log.filter(({ outcome }) => outcome === "delivered").length).toBe(1);
+  });
 });
