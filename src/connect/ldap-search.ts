@@ -1,6 +1,7 @@
 /**
  * One search in a directory (RFC 4511): a connection of its own, bound in time, octets and entries, and proven by its
- * certificate before a password crosses. The only file that knows ldapts. Never rejects.
+ * certificate before a password crosses. A server that is out is left alone for half a minute, so that nobody waits for
+ * it in vain. The only file that knows ldapts. Never rejects.
  */
 import { connect as connectPlain, isIP, type Socket } from "node:net";
 import { connect as connectTls, type ConnectionOptions, getCACertificates } from "node:tls";
@@ -25,33 +26,91 @@ export type LdapSearch = (server: LdapServer, query: LdapQuery) => Promise<LdapR
 const MOST_ENTRIES = 10;
 const MOST_OCTETS = 4 * 1_048_576;
 const MOST_AT_ONCE = 4;
+const MOST_WAITING = 200;
+const OUT_MS = 30_000;
 
-export function createLdapSearch({ clock }: { readonly clock: Pick<Clock, "sleep"> }): LdapSearch {
-  let running = 0;
-  const waiting: (() => void)[] = [];
+/** Of one server, as it is configured: a reload begins anew. */
+interface Queue {
+  running: number;
+  readonly waiting: Set<() => void>;
+  /** Nobody was reached: what to answer, and until when by the monotonic clock. */
+  out: { readonly result: LdapResult; readonly until: number } | undefined;
+}
+
+/** `out`: the server as a whole is not to be had, whatever it would be asked. */
+interface Ended {
+  readonly result: LdapResult;
+  readonly out: boolean;
+}
+
+export function createLdapSearch({ clock }: { readonly clock: Pick<Clock, "sleep" | "monotonic"> }): LdapSearch {
+  const queues = new WeakMap<LdapServer, Queue>();
   return async (server, query) => {
-    if (running >= MOST_AT_ONCE) await new Promise<void>((resolve) => waiting.push(resolve));
-    else running++;
+    const queue = queues.get(server) ?? { running: 0, waiting: new Set(), out: undefined };
+    queues.set(server, queue);
+    const known = outage(queue, clock);
+    if (known !== undefined) return known;
+    if (queue.waiting.size >= MOST_WAITING) return failed("too many look-ups wait for it");
+    const ending = new AbortController();
+    // One deadline for waiting and asking: who stands behind others is not to wait longer than they.
+    const late = clock.sleep(server.timeoutMs, ending.signal).then(() => failed(`no answer in ${server.timeoutMs} ms`));
+    const turn = await turnIn(queue, late);
     try {
-      return await searchOnce(clock, server, query);
+      if (turn === "never") return await late;
+      return outage(queue, clock) ?? (await ask(queue, clock, () => searchOnce(server, query, { late, turn })));
     } finally {
-      const next = waiting.shift();
-      if (next === undefined) running--;
-      else next(); // takes the place over
+      ending.abort();
+      if (turn !== "never") leave(queue);
     }
   };
 }
 
-async function searchOnce(clock: Pick<Clock, "sleep">, server: LdapServer, query: LdapQuery): Promise<LdapResult> {
-  const unsafe = refusal(server);
-  if (unsafe !== undefined) return failed(unsafe);
-  const sockets: Socket[] = [];
-  const ending = new AbortController();
-  const late = clock.sleep(server.timeoutMs, ending.signal).then(() => failed(`no answer in ${server.timeoutMs} ms`));
-  const result = await Promise.race([talk(server, query, sockets), late]);
-  ending.abort();
-  for (const socket of sockets) socket.destroy();
+function outage(queue: Queue, clock: Pick<Clock, "monotonic">): LdapResult | undefined {
+  return queue.out !== undefined && clock.monotonic() < queue.out.until ? queue.out.result : undefined;
+}
+
+async function ask(queue: Queue, clock: Pick<Clock, "monotonic">, search: () => Promise<Ended>): Promise<LdapResult> {
+  const { result, out } = await search();
+  if (out) queue.out = { result, until: clock.monotonic() + OUT_MS };
   return result;
+}
+
+type Turn = "at once" | "waited" | "never";
+
+async function turnIn(queue: Queue, late: Promise<unknown>): Promise<Turn> {
+  if (queue.running < MOST_AT_ONCE) {
+    queue.running++;
+    return "at once";
+  }
+  const { promise, resolve } = Promise.withResolvers<void>();
+  queue.waiting.add(resolve);
+  await Promise.race([promise, late]);
+  return queue.waiting.delete(resolve) ? "never" : "waited";
+}
+
+function leave(queue: Queue): void {
+  const [next] = queue.waiting;
+  if (next === undefined) {
+    queue.running--;
+    return;
+  }
+  queue.waiting.delete(next);
+  next(); // takes the place over
+}
+
+async function searchOnce(
+  server: LdapServer,
+  query: LdapQuery,
+  { late, turn }: { readonly late: Promise<LdapResult>; readonly turn: Turn },
+): Promise<Ended> {
+  const unsafe = refusal(server);
+  if (unsafe !== undefined) return { result: failed(unsafe), out: false };
+  const sockets: Socket[] = [];
+  // Silence proves an outage only where the whole time was the server's.
+  const silence = late.then((result): Ended => ({ result, out: turn === "at once" }));
+  const ended = await Promise.race([talk(server, query, sockets), silence]);
+  for (const socket of sockets) socket.destroy();
+  return ended;
 }
 
 /** A password, and whom mail is encrypted to, are nothing for the open network; without password a bind proves nothing. */
@@ -63,7 +122,7 @@ function refusal({ url, startTls, bind }: LdapServer): string | undefined {
 }
 
 /** The one place where ldapts' exceptions end. */
-async function talk(server: LdapServer, query: LdapQuery, sockets: Socket[]): Promise<LdapResult> {
+async function talk(server: LdapServer, query: LdapQuery, sockets: Socket[]): Promise<Ended> {
   try {
     const client = clientFor(server, sockets);
     if (server.startTls) await client.startTLS(tlsOptions(server));
@@ -79,9 +138,9 @@ async function talk(server: LdapServer, query: LdapQuery, sockets: Socket[]): Pr
       derefAliases: "never",
     });
     void client.unbind().catch(() => undefined);
-    return { kind: "entries", entries: searchEntries.slice(0, MOST_ENTRIES).map(valuesOf) };
+    return { result: { kind: "entries", entries: searchEntries.slice(0, MOST_ENTRIES).map(valuesOf) }, out: false };
   } catch (error) {
-    return failed(reason(error));
+    return reason(error);
   }
 }
 
@@ -89,10 +148,15 @@ function valuesOf(entry: Readonly<Record<string, unknown>>): Buffer[] {
   return Object.values(entry).flatMap((value) => [value].flat().filter((one): one is Buffer => Buffer.isBuffer(one)));
 }
 
-function reason(error: unknown): string {
-  if (error instanceof ResultCodeError) return `the directory refused: ${error.name} (${error.code})`;
+function reason(error: unknown): Ended {
+  if (error instanceof ResultCodeError) {
+    return { result: failed(`the directory refused: ${error.name} (${error.code})`), out: false };
+  }
   const { code } = error as NodeJS.ErrnoException;
-  return code === undefined ? "the connection ended" : `no connection: ${code}`;
+  // Without a code it may have been cut off here, for one answer that was too large.
+  return code === undefined
+    ? { result: failed("the connection ended"), out: false }
+    : { result: failed(`no connection: ${code}`), out: true };
 }
 
 function clientFor(server: LdapServer, sockets: Socket[]): Client {

@@ -134,6 +134,55 @@ describe("a directory", () => {
     expect(server.searches.length).toBe(20);
   });
 
+  it("that is silent holds nobody up for longer than its timeout, nor for half a minute after", async () => {
+    server.answer({ silent: true });
+    let ahead = 0;
+    const clock = { ...systemClock, monotonic: () => systemClock.monotonic() + ahead };
+    const search = createLdapSearch({ clock });
+    const [written, query] = [settings({ timeoutMs: 300 }), { base: "dc=x", filter: "(mail=a)", attributes: ["mail"] }];
+    const began = performance.now();
+    const many = await Promise.all(Array.from({ length: 80 }, () => search(written, query)));
+    expect(performance.now() - began).toBeLessThan(300 * 5); // one after the other, it were 20 times
+    expect(new Set(many.map((one) => JSON.stringify(one)))).toEqual(
+      new Set([JSON.stringify({ kind: "failed", detail: "no answer in 300 ms" })]),
+    );
+    expect(server.connections()).toBe(4);
+    server.answer({});
+    expect(await search(written, query)).toMatchObject({ kind: "failed" });
+    expect(await search({ ...written }, query)).toMatchObject({ kind: "entries" }); // a reload
+    ahead = 31_000;
+    expect(await search(written, query)).toMatchObject({ kind: "entries" });
+  });
+
+  it("that nobody reaches is not tried again for every address", async () => {
+    const { ask } = rig();
+    const written = settings();
+    await server[Symbol.asyncDispose]();
+    expect(await ask(written, box("a@acme.test"))).toMatchObject({ detail: "no connection: ECONNREFUSED" });
+    server = await startLdapServer();
+    const back = Object.assign(written, { url: server.url }); // the same settings, and now somebody is there
+    expect(await ask(back, box("b@acme.test"))).toMatchObject({ detail: "no connection: ECONNREFUSED" });
+    expect(server.connections()).toBe(0);
+  });
+
+  it("that refuses one search is asked the next one", async () => {
+    const { ask } = rig();
+    const written = settings();
+    server.answer({ search: 51 });
+    expect(await ask(written, box("a@acme.test"))).toMatchObject({ kind: "failed" });
+    server.answer({});
+    expect(await ask(written, box("b@acme.test"))).toMatchObject({ kind: "found" });
+  });
+
+  it("that is slow has two hundred look-ups waiting at most, and not one is forgotten", async () => {
+    server.answer({ silent: true });
+    const search = createLdapSearch({ clock: systemClock });
+    const [written, query] = [settings({ timeoutMs: 400 }), { base: "dc=x", filter: "(mail=a)", attributes: ["mail"] }];
+    const many = await Promise.all(Array.from({ length: 210 }, () => search(written, query)));
+    const full = many.filter((one) => one.kind === "failed" && one.detail === "too many look-ups wait for it");
+    expect(full.length).toBe(6);
+  });
+
   it.each([
     ["ldap:// to another machine without STARTTLS", { url: "ldap://directory.test" }, "without STARTTLS"],
     ["an empty password [RFC 4513 §5.1.2]", { bind: { dn: "cn=gateway", password: "" } }, "without password"],

@@ -12,6 +12,8 @@ export interface LdapServerPeer extends AsyncDisposable {
   /** Values of equality filters, in order. */
   readonly searches: readonly { readonly base: string; readonly filter: Buffer }[];
   readonly answer: (how: LdapAnswers) => void;
+  /** Connections so far. */
+  readonly connections: () => number;
 }
 
 export interface LdapAnswers {
@@ -29,7 +31,9 @@ export async function startLdapServer(): Promise<LdapServerPeer> {
   const searches: { base: string; filter: Buffer }[] = [];
   const open = new Set<Socket>();
   let how: LdapAnswers = {};
+  let connections = 0;
   const server = createServer((socket) => {
+    connections++;
     open.add(socket);
     socket.on("error", () => undefined);
     socket.once("close", () => open.delete(socket));
@@ -64,6 +68,7 @@ export async function startLdapServer(): Promise<LdapServerPeer> {
     binds,
     searches,
     answer: (next) => void (how = next),
+    connections: () => connections,
     [Symbol.asyncDispose]: () =>
       new Promise((resolve) => {
         server.close(() => resolve());
