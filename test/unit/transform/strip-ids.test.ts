@@ -12,10 +12,18 @@ const outward = (text: string): string => text.replace(/\{([^}]*)\}/g, (_, id: s
 describe("Message-IDs in a field", () => {
   it.each([
     ["of an inner host", "Message-ID: <a@pc.corp>\r\n", "Message-ID: {a@pc.corp}\r\n"],
-    ["of one of our domains", "Message-ID: <a@example.org>\r\n", "Message-ID: {a@example.org}\r\n"],
+    ["of a host below ours", "Message-ID: <a@exch01.example.org>\r\n", "Message-ID: {a@exch01.example.org}\r\n"],
+    ["of a single label", "Message-ID: <a@EXCH01>\r\n", "Message-ID: {a@EXCH01}\r\n"],
+    [
+      "of one of our domains, as others know it",
+      "References: <a@Example.org> <b@pc>\r\n",
+      "References: <a@Example.org> {b@pc}\r\n",
+    ],
+    ["of the gateway itself", "Message-ID: <a@relay.example.org>\r\n", "Message-ID: <a@relay.example.org>\r\n"],
     ["of a private address", "Message-ID: <a@[10.1.1.1]>\r\n", "Message-ID: {a@[10.1.1.1]}\r\n"],
     ["of a private IPv6 address", "Message-ID: <a@[IPv6:fd00::1]>\r\n", "Message-ID: {a@[IPv6:fd00::1]}\r\n"],
-    ["of nobody", "Message-ID: <12345>\r\n", "Message-ID: {12345}\r\n"],
+    ["of nobody", "In-Reply-To: <12345>\r\n", "In-Reply-To: <12345>\r\n"],
+    ["of an inner host without an @", "Message-ID: <1.pc.corp>\r\n", "Message-ID: {1.pc.corp}\r\n"],
     ["with quotes", 'Message-ID: <"a b"@pc.corp>\r\n', 'Message-ID: {"a b"@pc.corp}\r\n'],
     ["with 8-bit octets", "Message-ID: <\xfc@pc.corp>\r\n", "Message-ID: {\xfc@pc.corp}\r\n"],
     ["without brackets", "Message-ID: a@pc.corp\r\n", "Message-ID: {a@pc.corp}\r\n"],

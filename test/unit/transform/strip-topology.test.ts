@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { buildTreatment } from "../../../src/config/treatment.ts";
 import type { HeaderPolicy } from "../../../src/mail/treatment.ts";
 import { parseHeader } from "../../../src/transform/header-block.ts";
 import { DEFAULT_REMOVE } from "../../../src/transform/leaking-fields.ts";
@@ -25,7 +26,8 @@ const context: EditContext = {
   received: Buffer.from(OURS),
   messageIds,
 };
-const STRIP: HeaderPolicy = { received: "strip", remove: DEFAULT_REMOVE, messageId: "rewrite" };
+/** What `headers: strip` is, which is what applies where nothing is written. */
+const STRIP: HeaderPolicy = buildTreatment({}).headers;
 const KEEP: HeaderPolicy = { received: "keep", remove: [], messageId: "keep" };
 
 const block = (...lines: readonly string[]): Buffer => Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
@@ -47,11 +49,19 @@ describe("of a message of the inside", () => {
   // Names, addresses, users, programs and ids that stand in those headers and are nobody's business outside.
   const TELLING =
     /corp|intern\b|intern\.|exch|mailout|webmail|pc-anna|abeispiel|userid|localhost|\b10\.|172\.16|192\.168|127\.0|fe80|gw1|amavis|postfix|thunderbird|rcube|1000:|4XyZ|0A1B2C|15\.2|15\.02|SMEX|hosted|11111111|6d4bb1a6|spam|internal ca|score=/i;
-  const said = /^(?:From|To|Subject|Date|MIME-Version|Content-\S+|Thread-\S+|Accept-Language|X-MS-\S+|Message-ID):/;
+  const said =
+    /^(?:From|To|Subject|Date|MIME-Version|Content-\S+|Thread-\S+|Accept-Language|X-MS-\S+|Message-ID|References):/;
 
+  const signed = [
+    "DKIM-Signature: v=1; a=rsa-sha256; d=exch01.corp.local; s=s; h=from; bh=x; b=x",
+    "ARC-Seal: i=1; a=rsa-sha256; cv=none; d=example.org; s=s; b=x",
+    "ARC-Message-Signature: i=1; a=rsa-sha256; d=example.org; s=s; h=from; bh=x; b=x",
+    "ARC-Authentication-Results: i=1; exch01.corp.local; dkim=none",
+    "References: <a@acme.example> <b@pc-anna> <c@example.org>",
+  ];
   it.each([
-    ["Exchange", EXCHANGE],
-    ["Postfix, Amavis and webmail", POSTFIX],
+    ["Exchange", [...signed, ...EXCHANGE]],
+    ["Postfix, Amavis and webmail", [...signed, ...POSTFIX]],
   ])("as %s writes it nothing of the inside is left with strip", (_, lines) => {
     expect(lines.join("\r\n")).toMatch(TELLING);
     const left = rest(edit(lines, STRIP));

@@ -1,12 +1,12 @@
 /** Walking through MIME as it streams by, and making 7-bit what is to be signed. */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { splitFields } from "../../../src/transform/smime/mime-fields.ts";
-import { type Shape, shapeOf } from "../../../src/transform/smime/mime-shape.ts";
-import { MimeWalk } from "../../../src/transform/smime/mime-walk.ts";
-import { rewriteBody, rewriteFields, type Survey, survey } from "../../../src/transform/smime/seven-bit.ts";
-import { chunked, CHUNK_SIZES, collect } from "./smime-mime-chunks.ts";
-import { leavesOf } from "./smime-mime-reader.ts";
+import { splitFields } from "../../src/transform/smime/mime-fields.ts";
+import { type Shape, shapeOf } from "../../src/transform/smime/mime-shape.ts";
+import { MimeWalk } from "../../src/transform/smime/mime-walk.ts";
+import { rewriteBody, rewriteFields, type Survey, survey } from "../../src/transform/smime/seven-bit.ts";
+import { chunked, CHUNK_SIZES, collect } from "../unit/transform/smime-mime-chunks.ts";
+import { leavesOf } from "../unit/transform/smime-mime-reader.ts";
 
 const octets = (text: string) => Buffer.from(text, "latin1");
 const fieldsOf = (text: string) => splitFields(octets(text));

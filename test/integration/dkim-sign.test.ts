@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync } from "node:crypto";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import type { DkimKeySettings } from "../../../src/mail/treatment.ts";
+import type { DkimKeySettings } from "../../src/mail/treatment.ts";
 import {
   type DkimKey,
   DkimKeyError,
@@ -9,12 +9,12 @@ import {
   isSignatureOf,
   keysNow,
   signOctets,
-} from "../../../src/transform/dkim/key.ts";
-import { relaxedField, signedOctets, withoutSignature } from "../../../src/transform/dkim/signed-header.ts";
-import { DkimSigningError, signHeader } from "../../../src/transform/dkim/sign.ts";
-import { readTags, tagField, withoutBlanks } from "../../../src/transform/dkim/tag-list.ts";
-import { fieldOf, fieldText, parseHeader } from "../../../src/transform/header-block.ts";
-import { AT, bodyHashOf, bothKeys, newKey, signers } from "./dkim-keys.ts";
+} from "../../src/transform/dkim/key.ts";
+import { relaxedField, signedOctets, withoutSignature } from "../../src/transform/dkim/signed-header.ts";
+import { DkimSigningError, signHeader } from "../../src/transform/dkim/sign.ts";
+import { readTags, tagField, withoutBlanks } from "../../src/transform/dkim/tag-list.ts";
+import { fieldOf, fieldText, parseHeader } from "../../src/transform/header-block.ts";
+import { AT, bodyHashOf, bothKeys, newKey, signers } from "../unit/transform/dkim-keys.ts";
 
 const field = (text: string) => fieldOf(Buffer.from(`${text}\r\n`, "latin1"));
 const tagsOf = (raw: Buffer) => readTags(fieldText(fieldOf(raw)))!;

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { expect, it } from "vitest";
-import { cms } from "../../../src/transform/smime/cms.ts";
-import { recogniseMessage, wrap } from "../../../src/transform/smime/wrap.ts";
-import { candidateOf, issue, signerOf } from "./smime-cms-people.ts";
-import { readEnvelope, readSignature } from "./smime-cms-reader.ts";
-import { chunked, collect } from "./smime-mime-chunks.ts";
+import { cms } from "../../src/transform/smime/cms.ts";
+import { recogniseMessage, wrap } from "../../src/transform/smime/wrap.ts";
+import { candidateOf, issue, signerOf } from "../unit/transform/smime-cms-people.ts";
+import { readEnvelope, readSignature } from "../unit/transform/smime-cms-reader.ts";
+import { chunked, collect } from "../unit/transform/smime-mime-chunks.ts";
 
 const ANNA = issue({});
 const BERT = issue({ commonName: "Bert", emails: ["bert@acme.test"] });

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type BodyHashWay, createBodyHash } from "../../../src/transform/dkim/body-hash.ts";
+import { type BodyHashWay, createBodyHash } from "../../src/transform/dkim/body-hash.ts";
 
 function hashOf(body: Buffer, size = Math.max(1, body.length), way?: BodyHashWay): string {
   const hash = createBodyHash(way);
