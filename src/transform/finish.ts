@@ -9,10 +9,10 @@ import type { DkimTreated, HeaderPolicy, SmimeTreated, Treated } from "../mail/t
 import { type ArcChain, readArcChain } from "./dkim/arc-chain.ts";
 import { sealHeader } from "./dkim/arc-seal.ts";
 import { type BodyHash, createBodyHash } from "./dkim/body-hash.ts";
-import { coveredByOthers } from "./dkim/foreign.ts";
+import { type Held, heldByOthers, NOTHING_HELD } from "./dkim/foreign.ts";
 import { type DkimKey, keysNow } from "./dkim/key.ts";
 import { DkimSigningError, signHeader } from "./dkim/sign.ts";
-import { withoutOwnSignatures } from "./own-signatures.ts";
+import { withoutOwnSignatures, withoutSignaturesOfOwnSide } from "./own-signatures.ts";
 import { type ContentPlan, isNew } from "./plan.ts";
 import { receivedField } from "./received.ts";
 import { type Candidate, keyKind } from "./smime/candidate.ts";
@@ -51,9 +51,9 @@ export function createFinisher(
   // Whoever gets a new body only needs no hash of the one that came.
   const hashes = planned.some((plan) => (sealer !== undefined || plan.dkim) && !(isFinal && isNew(plan)));
   const arriving = arrivingHash(hashes);
-  let covered: Promise<ReadonlySet<string>> | undefined;
-  const coveredNow = (body: StoredBody): Promise<ReadonlySet<string>> =>
-    (covered ??= coveredByOthers(
+  let held: Promise<Held> | undefined;
+  const heldNow = (body: StoredBody): Promise<Held> =>
+    (held ??= heldByOthers(
       { header: known.header, body },
       { ownDomains: known.keyring.own.domains, txt: deps.txt, now: known.hop.at },
     ));
@@ -61,7 +61,7 @@ export function createFinisher(
   const chainNow = (body: StoredBody): ReturnType<typeof readArcChain> =>
     (chain ??= readArcChain({ header: known.header, body }, deps.txt, known.hop.at));
 
-  const editFor = headerEditor(known, coveredNow);
+  const editFor = headerEditor(known, heldNow);
 
   return {
     passed: arriving.update,
@@ -77,9 +77,9 @@ export function createFinisher(
         positions: plan.positions,
         ...(wrapped && hash && { body: observed(wrapped.body, hash.update) }),
         seal: async (bodySize) => {
-          // A signature of ours over the body that it was can only fail.
+          // A signature of our side over the body that it was can only fail.
           const header =
-            wrapped === undefined ? edit.header : withoutOwnSignatures(wrapped.header, known.keyring.own.domains);
+            wrapped === undefined ? edit.header : withoutSignaturesOfOwnSide(wrapped.header, known.keyring.own);
           const bodyHash = hash === undefined ? arriving.digest : () => hash.digest();
           const signed = await sign({ known, plan, header, bodyHash, sealer, arc });
           const smime = wrapped === undefined ? leftAlone(plan) : { smime: smimeTreated(known, plan, wrapped) };
@@ -95,14 +95,14 @@ export function createFinisher(
 /** Contents are many where recipients are blind, but their headers are few: each is edited once. */
 function headerEditor(
   known: Known,
-  coveredNow: (body: StoredBody) => Promise<ReadonlySet<string>>,
+  heldNow: (body: StoredBody) => Promise<Held>,
 ): (plan: ContentPlan<Candidate>, body: StoredBody) => Promise<HeaderEdit> {
   const made = new Map<string, HeaderEdit>();
   return async (plan, body) => {
     // A new body breaks the signatures of others: then they hold nothing.
     const isHeld = known.sender.isOurs && !isNew(plan);
     const key = JSON.stringify([plan.headers, isHeld]);
-    const edit = made.get(key) ?? edited(known, plan.headers, isHeld ? await coveredNow(body) : new Set());
+    const edit = made.get(key) ?? edited(known, plan.headers, isHeld ? await heldNow(body) : NOTHING_HELD);
     made.set(key, edit);
     return edit;
   };
@@ -123,13 +123,16 @@ function arrivingHash(isWanted: boolean): BodyHash {
   };
 }
 
-function edited(
-  { header, keyring, hop, sender, messageIds }: Known,
-  headers: HeaderPolicy,
-  covered: ReadonlySet<string>,
-): HeaderEdit {
+function edited({ header, keyring, hop, sender, messageIds }: Known, headers: HeaderPolicy, held: Held): HeaderEdit {
   const received = receivedField({ ...hop, received: headers.received, hops: countHops(header) });
-  return editHeader(header, headers, { own: keyring.own, isOurs: sender.isOurs, covered, received, messageIds });
+  return editHeader(header, headers, {
+    own: keyring.own,
+    isOurs: sender.isOurs,
+    covered: held.fields,
+    publicSigners: held.signers,
+    received,
+    messageIds,
+  });
 }
 
 /** Undefined: the body stays as it came. */
