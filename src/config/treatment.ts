@@ -20,7 +20,7 @@ export function buildTreatment({ headers = "strip", dkim = "sign", smime = {} }:
         : {
             received: written.received ?? "strip",
             remove: namesToRemove(written.remove),
-            messageId: written.message_id ?? "keep",
+            messageId: written.message_id ?? "rewrite",
           },
     dkim,
     smime: {

@@ -1,9 +1,10 @@
 /**
- * Puts outward Message-IDs in the place of inner ones (RFC 5322 §3.6.4). Only ids whose right side is of our own side are
- * touched, in the message's own id and in those it answers alike, so that threads hold together; all else stays as it is.
+ * Puts outward Message-IDs in the place of inner ones (RFC 5322 §3.6.4). Only ids whose right side tells of the
+ * inside are touched, in the message's own id and in those it answers alike, so that threads hold together; all else,
+ * and what is written in the name of our domains themselves, stays as it is.
  */
 import type { MessageIds } from "./message-ids.ts";
-import { isOwnAddress, isOwnName, type OwnSide } from "./own-side.ts";
+import { type OwnSide, tellsOfInside } from "./own-side.ts";
 
 const ID_FIELDS: ReadonlySet<string> = new Set(["message-id", "resent-message-id", "in-reply-to", "references"]);
 /** RFC 5322 §2.1.1, without CRLF. */
@@ -45,9 +46,9 @@ function isInner(id: string, own: OwnSide): boolean {
   const isBracketed = id.startsWith("<");
   const text = isBracketed ? id.slice(1, -1) : id;
   const at = text.lastIndexOf("@");
-  if (at < 0) return isBracketed && text.trim() !== ""; // no right side: made by a program of the inside
-  const domain = text.slice(at + 1);
-  return isOwnName(domain, own) || isOwnAddress(domain.replace(/^\[(?:ipv6:)?|\]$/gi, ""), own);
+  // Without a right side, what has dots may still end in a name.
+  if (at < 0) return isBracketed && text.includes(".") && tellsOfInside(text, own);
+  return tellsOfInside(text.slice(at + 1), own);
 }
 
 /** Outward ids are longer: a line that has become too long is broken before and behind ids, never within one. */

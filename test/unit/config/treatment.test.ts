@@ -7,7 +7,7 @@ import { BASE, gateway, outboundOf, partner, partnerPolicy, settings, type Tree,
 
 const D = "domains: [acme.example]\n";
 const KEEP = { received: "keep", remove: [], messageId: "keep" };
-const STRIP = { received: "strip", remove: DEFAULT_REMOVE, messageId: "keep" };
+const STRIP = { received: "strip", remove: DEFAULT_REMOVE, messageId: "rewrite" };
 const SMIME = { sign: "never", encrypt: "never", format: "detached", tripleWrap: false };
 
 async function treatmentOf(tree: Tree) {
@@ -28,6 +28,7 @@ describe("headers", () => {
     ["keep", KEEP],
     ["strip", STRIP],
     ["{}", STRIP],
+    ["{message_id: keep}", { ...STRIP, messageId: "keep" }],
     ["{received: anonymize}", { ...STRIP, received: "anonymize" }],
     ["{received: keep, remove: [], message_id: rewrite}", { ...KEEP, messageId: "rewrite" }],
     ["{remove: X-Secret}", { ...STRIP, remove: ["x-secret"] }],
@@ -48,7 +49,7 @@ describe("headers", () => {
     ["keep", "strip", STRIP],
     ["{received: keep}", "strip", STRIP],
     ["{message_id: rewrite}", "keep", KEEP],
-    ["strip", "{message_id: rewrite}", { ...STRIP, messageId: "rewrite" }],
+    ["strip", "{message_id: keep}", { ...STRIP, messageId: "keep" }],
     ["keep", "{message_id: rewrite}", { ...KEEP, messageId: "rewrite" }],
     ["keep", "{remove: [default]}", { ...KEEP, remove: DEFAULT_REMOVE }],
     ["{received: anonymize, remove: [X-A]}", "{remove: [X-B]}", { ...STRIP, received: "anonymize", remove: ["x-b"] }],
