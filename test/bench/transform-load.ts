@@ -44,7 +44,7 @@ export async function peakMemory(): Promise<string> {
   clearInterval(sampling);
   collectGarbage();
   const seconds = ((performance.now() - began) / 1_000).toFixed(1);
-  const growth = `arrayBuffers + heapUsed ${before.toFixed(0)} MiB before, at most +${(most - before).toFixed(0)} MiB, +${(held() - before).toFixed(0)} MiB after`;
+  const growth = `arrayBuffers + heapUsed ${before.toFixed(0)} MiB before, at most +${(most - before).toFixed(0)} MiB, ${held().toFixed(0)} MiB after`;
   return `memory, ${AT_ONCE} × 50 MiB at once: ${growth}; resident ${(resident / MIB).toFixed(0)} MiB before, ${(mostResident / MIB).toFixed(0)} at most; ${seconds} s, ${samples} samples`;
 }
 
