@@ -12,8 +12,7 @@ export function readCertificate(certificate: X509Certificate): PeerCertificate {
     subject: nameParts(certificate.subject).join(", "),
     names: dnsNames(certificate.subjectAltName ?? ""),
     issuer: nameParts(certificate.issuer).join(", "),
-    notBefore: certificate.validFromDate.getTime(),
-    notAfter: certificate.validToDate.getTime(),
+    ...(validityOf(certificate) ?? { notBefore: 0, notAfter: 0 }), // dates that cannot be read: it is over
     keyType: key?.asymmetricKeyType ?? "unknown",
     ...(keyBits !== undefined && { keyBits }),
     sha256: sha256(certificate.raw),
@@ -36,6 +35,25 @@ const CURVE_BITS: Readonly<Record<string, number>> = { prime256v1: 256, secp384r
 function bitsOf(key: KeyObject): number | undefined {
   const { modulusLength, namedCurve = "" } = key.asymmetricKeyDetails ?? {};
   return modulusLength ?? CURVE_BITS[namedCurve];
+}
+
+/**
+ * Epoch ms. Undefined when a date cannot be read: Node's `validToDate` is then made of whatever lay in its memory, and
+ * was seen to lie thousands of years ahead (Node 24.21).
+ */
+export function validityOf({
+  validFrom,
+  validTo,
+}: Pick<X509Certificate, "validFrom" | "validTo">):
+  | { readonly notBefore: number; readonly notAfter: number }
+  | undefined {
+  const [notBefore, notAfter] = [Date.parse(validFrom), Date.parse(validTo)];
+  return Number.isNaN(notBefore + notAfter) ? undefined : { notBefore, notAfter };
+}
+
+export function isInTime(certificate: Pick<X509Certificate, "validFrom" | "validTo">, now: number): boolean {
+  const at = validityOf(certificate);
+  return at !== undefined && at.notBefore <= now && now <= at.notAfter;
 }
 
 export function certificateOf(der: Buffer): X509Certificate | undefined {

@@ -3,7 +3,7 @@
  * A match is the whole proof; without one nothing else counts, and no authority of ours ever mends it.
  */
 import { createHash, type KeyObject, type X509Certificate } from "node:crypto";
-import { certificateOf, dnsNames, keyOf, partsOf, publicKeyOf } from "../mail/certificate.ts";
+import { certificateOf, dnsNames, isInTime, keyOf, partsOf, publicKeyOf } from "../mail/certificate.ts";
 import type { PeerCertificate } from "../mail/peer-evidence.ts";
 import type { TlsaRecord } from "../mail/published.ts";
 import type { CheckResult } from "./check-result.ts";
@@ -29,7 +29,7 @@ export function checkDane(chain: readonly PeerCertificate[], { records, names }:
   const anchors = records.filter(({ usage }) => usage === 2).slice(0, MOST);
   const whole = anchors.filter(isCertificate).map(({ data }) => certificateOf(data));
   const issuers = [...sent, ...whole].filter((one) => one !== undefined);
-  const inTime = (one: X509Certificate) => one.validFromDate.getTime() <= now && now <= one.validToDate.getTime();
+  const inTime = (one: X509Certificate) => isInTime(one, now);
   const anchor = anchorOf(leaf, issuers.filter(inTime), anchors);
   if (anchor !== undefined && inTime(leaf)) return named(leaf, names, anchor);
   if (anchor === undefined && anchorOf(leaf, issuers, anchors) === undefined)

@@ -129,7 +129,7 @@ describe("time is in proportion to size for", () => {
     ],
   ])("%s", async (_, head, body) => {
     const { ms } = await cost(head, repeated(body, "x", 1));
-    expect(ms).toBeLessThan(1000);
+    expect(ms).toBeLessThan(5000);
   });
 });
 

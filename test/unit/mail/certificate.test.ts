@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { nameText, partsOf, readCertificate } from "../../../src/mail/certificate.ts";
+import { isInTime, nameText, partsOf, readCertificate, validityOf } from "../../../src/mail/certificate.ts";
 import { createAuthority, selfSigned, type Subject } from "../../peers/certificates.ts";
 
 const root = createAuthority("Acme root");
@@ -47,6 +47,26 @@ it("a certificate with an empty subject is read like any other [RFC 5280 §4.1.2
   expect(readCertificate(bare)).toMatchObject({ subject: "", issuer: "", names: ["mx.acme.test"] });
   expect(nameText(bare.subject)).toBe("");
   expect(nameText("C=DE\nCN=Anna")).toBe("CN=Anna, C=DE");
+});
+
+describe("the time of a certificate", () => {
+  const dates = { validFrom: "Nov  1 00:00:00 2026 GMT", validTo: "Nov 30 23:59:59 2026 GMT" };
+  it.each([
+    ["before it begins", Date.UTC(2026, 9, 31), false],
+    ["in its first instant", Date.UTC(2026, 10, 1), true],
+    ["in its last second", Date.UTC(2026, 10, 30, 23, 59, 59), true],
+    ["after it has ended", Date.UTC(2026, 11, 1), false],
+  ])("%s", (_, now, expected) => expect(isInTime(dates, now)).toBe(expected));
+  it("that cannot be read is over: Node made a date thousands of years ahead of whatever lay in its memory", () => {
+    const { certificate } = selfSigned({ names: ["mx.acme.test"], notAfter: new Date("2051-02-28T00:00:00Z") });
+    const { raw } = new X509Certificate(certificate);
+    const bent = Buffer.from(raw);
+    bent.write("20519999000000Z", bent.indexOf("20510228000000Z"), "latin1");
+    const read = new X509Certificate(bent);
+    expect(validityOf(read)).toBeUndefined();
+    expect(isInTime(read, Date.now())).toBe(false);
+    expect(readCertificate(read)).toMatchObject({ notBefore: 0, notAfter: 0 });
+  });
 });
 
 describe("octets that a peer bent", () => {

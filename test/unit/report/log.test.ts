@@ -159,6 +159,6 @@ describe("addresses", () => {
   ])("are looked for in linear time: 200 kB of %s", (_, text) => {
     const started = performance.now();
     logged("gateway.stopped", { reason: text }, { addresses: "domain" });
-    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(performance.now() - started).toBeLessThan(3_000);
   });
 });

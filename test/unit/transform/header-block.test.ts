@@ -43,7 +43,7 @@ describe("a header block [RFC 5322 §2.2]", () => {
       const header = Buffer.from(`A: b\r\n${`${line}\r\n`.repeat(64_000 / (line.length + 2))}\r\n`);
       const start = performance.now();
       expect(formatHeader(parseHeader(header)).length).toBe(header.length);
-      expect(performance.now() - start).toBeLessThan(500);
+      expect(performance.now() - start).toBeLessThan(2_000);
     }
   });
 

@@ -140,7 +140,7 @@ describe("a Received field", () => {
     for (const piece of ["(", ")", ";", "[", '"', "\\", "from ", "by ", "(a", "a@", "helo ", " ", "a;(", "x.", "1"]) {
       const start = performance.now();
       countOwnReceived([`from ${piece.repeat(100_000 / piece.length)}`], own);
-      expect(performance.now() - start).toBeLessThan(500);
+      expect(performance.now() - start).toBeLessThan(2_000);
     }
   });
 });

@@ -124,7 +124,7 @@ describe("Content-Type", () => {
   ])("of hostile %s costs little time", (_, value) => {
     const start = performance.now();
     readContentType(value);
-    expect(performance.now() - start).toBeLessThan(200);
+    expect(performance.now() - start).toBeLessThan(2_000);
   });
 });
 
