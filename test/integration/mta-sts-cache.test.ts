@@ -148,7 +148,8 @@ it("a queue that an older program wrote is brought to this schema with its mail"
   const { facts } = await put(queue);
   await queue.close();
   const database = new DatabaseSync(join(store.settings.dataDir, "queue.db"));
-  database.exec("DROP TABLE sts_policy; PRAGMA user_version = 1");
+  database.exec(`DROP TABLE sts_policy; DROP TABLE part; DROP TABLE variant;
+    ALTER TABLE message DROP COLUMN part; ALTER TABLE delivery DROP COLUMN content; PRAGMA user_version = 1`);
   expect(queueSchema).not.toContain("sts_policy");
   database.close();
   const identity = join(store.settings.dataDir, "queue.id");
