@@ -6,6 +6,7 @@ import {
   isOwnName,
   isOwnSpfResult,
   ownSide,
+  tellsOfInside,
 } from "../../../src/transform/own-side.ts";
 import { utf8 } from "../../corpus/build.ts";
 import { INSIDE_RECEIVED, OUTSIDE_RECEIVED } from "../../corpus/traces.ts";
@@ -67,6 +68,24 @@ describe("a name of our own side", () => {
     expect(looked.length).toBeLessThan(130);
     expect(isOwnName(`${"a.".repeat(100_000)}d999.example`, many)).toBe(true);
   });
+});
+
+describe("what tells of the inside", () => {
+  it.each([
+    ["example.org", false],
+    ["Example.ORG.", false],
+    ["relay.gateway.example", false],
+    [utf8("grüße.example"), false],
+    ["third.example", false],
+    ["192.0.2.1", false],
+    ["exch01.example.org", true],
+    ["EXCH01", true],
+    ["pc17.local", true],
+    ["[10.1.1.1]", true],
+    ["10.1.1.1", true],
+    ["[IPv6:fd00::1]", true],
+    ["[203.0.113.77]", true],
+  ])("%j: %s", (host, expected) => expect(tellsOfInside(host, own)).toBe(expected));
 });
 
 describe("an address of our own side", () => {
