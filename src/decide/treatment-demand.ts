@@ -12,7 +12,9 @@ export function missingTreatment({ smime, dkim }: Treatment, treated: Treated, i
   if (smime.encrypt === "always" && treated.smime?.encrypted !== true)
     return "without the S/MIME encryption that is demanded now";
   if (isNotice) return undefined;
-  if (smime.sign === "always" && treated.smime?.signed !== true && treated.smime?.encrypted !== true)
+  // What a user has encrypted may be signed inside, where nobody sees it; what we have encrypted is as we know it.
+  const isSealed = treated.smime?.notes?.includes("already-encrypted") === true;
+  if (smime.sign === "always" && treated.smime?.signed !== true && !isSealed)
     return "without the S/MIME signature that is demanded now";
   if (dkim === "require" && (treated.dkim?.signatures ?? []).length === 0)
     return "without the DKIM signature that is demanded now";

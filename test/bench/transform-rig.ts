@@ -97,7 +97,7 @@ export async function drain(body: AsyncIterable<Buffer>): Promise<number> {
   return size;
 }
 
-export const STRIP: Treatment["headers"] = { received: "strip", remove: DEFAULT_REMOVE, messageId: "keep" };
+export const STRIP: Treatment["headers"] = { received: "strip", remove: DEFAULT_REMOVE, messageId: "rewrite" };
 export const PLAIN: Treatment = {
   headers: STRIP,
   smime: { sign: "never", encrypt: "never", format: "detached", tripleWrap: false },

@@ -1,12 +1,11 @@
 /** Twenty messages of 50 MiB at once: they pass through, they are never held. */
 import { createHash } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { afterEach, expect, it } from "vitest";
 import { createAuthority } from "./rig/certificates.ts";
 import { createSite } from "./rig/gateway.ts";
 import { newRecord, runLoad, smallMessage } from "./rig/load.ts";
-import { eventually, processTree, residentMiB } from "./rig/processes.ts";
+import { eventually, processTree, residentMiB, watchMemory } from "./rig/processes.ts";
 import { startSink } from "./rig/sink.ts";
 import { createWorkbench } from "./rig/workbench.ts";
 
@@ -58,7 +57,7 @@ it("relays 20 messages of 50 MiB at once intact, while its process tree grows by
   const record = await runLoad({ port: gateway.port, sessions: MESSAGES, perConnection: 1, tls, next }, newRecord());
   expect(record.acknowledged.length).toBe(MESSAGES);
   await eventually("the large ones at the MX", () => sink.arrivals.length === MESSAGES, { within: 60_000 });
-  const peak = memory.end();
+  const { peak } = memory.end();
 
   console.log(`before ${before.toFixed(0)} MiB, peak ${peak.toFixed(0)} MiB, ${Date.now() - began} ms`);
   expect(Object.fromEntries(sink.arrivals.map(({ id, bodySha256 }) => [id, bodySha256]))).toEqual(
@@ -79,18 +78,4 @@ function* largeContent(id: string, block: Buffer, expected: Map<string, string>)
     yield piece;
   }
   expected.set(id, hash.digest("hex"));
-}
-
-/** The highest resident memory of the tree: the kernel's own mark for the first process, looks every 50 ms for the sum. */
-function watchMemory(pid: number): { end: () => number } {
-  writeFileSync(`/proc/${pid}/clear_refs`, "5"); // starts the mark anew
-  let highest = 0;
-  const timer = setInterval(() => (highest = Math.max(highest, residentMiB(processTree(pid)))), 50);
-  return {
-    end: () => {
-      clearInterval(timer);
-      const mark = Number(/^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1] ?? 0);
-      return Math.max(highest, mark / 1024);
-    },
-  };
 }

@@ -1,6 +1,6 @@
 /** Twenty messages of 50 MiB at once, stripped and signed twice over: they pass through, they are never held. */
 import { createHash } from "node:crypto";
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { statSync } from "node:fs";
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, expect, it } from "vitest";
@@ -9,7 +9,7 @@ import { createHouse, partner, person, root } from "./rig/leaving.ts";
 import { verifyAll } from "./rig/leaving-readers.ts";
 import { startShelf } from "./rig/leaving-shelf.ts";
 import { newRecord, runLoad, smallMessage } from "./rig/load.ts";
-import { eventually, processTree, residentMiB } from "./rig/processes.ts";
+import { eventually, processTree, residentMiB, watchMemory } from "./rig/processes.ts";
 import { startSink } from "./rig/sink.ts";
 import { createWorkbench } from "./rig/workbench.ts";
 
@@ -140,19 +140,4 @@ function signedBodyHash(message: Buffer): string {
   const body = message.indexOf("\r\n\r\n", part) + 4;
   const end = message.indexOf(`\r\n--${boundary}`, body);
   return createHash("sha256").update(message.subarray(body, end)).digest("hex");
-}
-
-/** The highest resident memory of the tree: the kernel's own mark for the first process, looks every 50 ms for the sum. */
-function watchMemory(pid: number): { end: () => { peak: number; by: string } } {
-  writeFileSync(`/proc/${pid}/clear_refs`, "5"); // starts the mark anew
-  let highest = 0;
-  const timer = setInterval(() => (highest = Math.max(highest, residentMiB(processTree(pid)))), 50);
-  return {
-    end: () => {
-      clearInterval(timer);
-      const status = readFileSync(`/proc/${pid}/status`, "latin1");
-      const mark = Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1024;
-      return { peak: Math.max(highest, mark), by: `kernel's mark ${mark.toFixed(0)}, seen ${highest.toFixed(0)}` };
-    },
-  };
 }

@@ -3,7 +3,7 @@
  * Ends only what a test started itself, by its id.
  */
 import { execFile } from "node:child_process";
-import { readFileSync, readdirSync } from "node:fs";
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { setTimeout as pause } from "node:timers/promises";
 
@@ -109,4 +109,19 @@ function read(file: string): string | undefined {
   } catch {
     return undefined; // it has just ended
   }
+}
+
+/** The highest resident memory of the tree: the kernel's own mark for the first process, looks every 50 ms for the sum. */
+export function watchMemory(pid: number): { end: () => { peak: number; by: string } } {
+  writeFileSync(`/proc/${pid}/clear_refs`, "5"); // starts the mark anew
+  let highest = 0;
+  const timer = setInterval(() => (highest = Math.max(highest, residentMiB(processTree(pid)))), 50);
+  return {
+    end: () => {
+      clearInterval(timer);
+      const status = readFileSync(`/proc/${pid}/status`, "latin1");
+      const mark = Number(/^VmHWM:\s+(\d+)/m.exec(status)?.[1] ?? 0) / 1024;
+      return { peak: Math.max(highest, mark), by: `kernel's mark ${mark.toFixed(0)}, seen ${highest.toFixed(0)}` };
+    },
+  };
 }

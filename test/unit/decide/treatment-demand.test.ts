@@ -21,9 +21,10 @@ describe("what was done to a stored message, and what is demanded now", () => {
     [
       "a signature, and a user encrypted it: what is inside nobody sees",
       demand({ sign: "always" }),
-      done(false, true),
+      { size: 1, smime: { signed: false, encrypted: true, notes: ["already-encrypted"] } },
       undefined,
     ],
+    ["a signature, and we encrypted it unsigned", demand({ sign: "always" }), done(false, true), /S\/MIME signature/],
     ["DKIM, and it has none", demand({}, "require"), { size: 1 }, /DKIM/],
     [
       "DKIM, and it says why there is none",
