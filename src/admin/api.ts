@@ -95,7 +95,7 @@ function answer(reply: FastifyReply, filter: QueueFilter, result: { matched: num
 async function reload(deps: AdminDeps, request: FastifyRequest, reply: FastifyReply): Answered {
   const problems = await deps.reload();
   const detail = problems.length === 0 ? "done" : `refused, ${problems.length} problems`;
-  deps.emit("admin.action", { action: "reload", address: request.ip, detail });
+  deps.emit("admin.action", { action: "reload", address: request.ip, who: undefined, why: undefined, detail });
   if (problems.length === 0) return reply.send({ ok: true });
   const error = "The new configuration is refused, the old one stays";
   return reply.code(422).send({ error, remedy: "Mend the problems and reload again.", problems });
@@ -114,7 +114,7 @@ function addProbe(app: FastifyInstance, deps: AdminDeps): void {
     try {
       const report = await deps.probe(read.request);
       const detail = `${report.domain}: ${report.problem?.reason ?? "mail can go"}`;
-      deps.emit("admin.action", { action: "probe", address: request.ip, detail });
+      deps.emit("admin.action", { action: "probe", address: request.ip, who: undefined, why: undefined, detail });
       return report;
     } finally {
       running -= 1;

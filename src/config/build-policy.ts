@@ -59,6 +59,7 @@ export function buildPolicy(
     defaultExceptions: exceptions.map(({ policy, index }) => scoped({ building, ownership, checked, index }, policy)),
     partners: built,
     ownDomains,
+    rules: [],
     bounceLifetimeMs: value.queue.bounce_lifetime,
   };
 }

@@ -82,6 +82,8 @@ export function buildOutbound(building: Building, request: OutboundRequest): Out
     tls: policy,
     treatment,
     lifetimeMs: parsed.data.lifetime ?? building.lifetimeMs,
+    mode: "enforce",
+    onExpiry: [],
     origins: originsOf(tree),
     ...(exception !== undefined && { exception }),
   };

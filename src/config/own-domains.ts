@@ -61,6 +61,8 @@ function buildRoute(building: Building, entry: OwnDomainEntry, tree: Located, pa
     tls: policy,
     treatment: UNTOUCHED, // mail for our own stays in the house
     lifetimeMs: building.lifetimeMs,
+    mode: "enforce",
+    onExpiry: [],
     origins: routeOrigins(tree, path),
   };
 }

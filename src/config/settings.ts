@@ -28,7 +28,13 @@ export interface Settings {
   readonly store: StoreSettings;
   readonly schedule: RetrySchedule;
   readonly concurrencyPerDestination: number;
+  /** Messages a minute; 0: no limit. */
+  readonly ratePerDestination: number;
   readonly noticeLanguage: "auto" | "de" | "en";
+  /** Ages of waiting mail at which its sender is told, ms, ascending; empty: never. */
+  readonly delayNoticesMs: readonly number[];
+  /** How long the history of messages is kept, ms; 0: none is. */
+  readonly historyMs: number;
   readonly policy: Policy;
   readonly smime: SmimeSettings;
   readonly alarms: AlarmSettings;
@@ -39,6 +45,10 @@ export interface Settings {
 export interface AlarmSettings {
   /** Days before the end of a certificate, key or pin at which it is told of; empty: never. */
   readonly certificateDays: readonly number[];
+  /** Age of waiting mail that raises an alarm for its destination, ms; 0: never. */
+  readonly waitingMs: number;
+  /** Alarms go by mail to the partner's owner, or the postmaster. */
+  readonly mail: boolean;
 }
 
 /** One thing wrong in the configuration: where, what, and what to write instead. Line and column count from 1. */

@@ -47,6 +47,7 @@ export function buildTlsPolicy(building: Building, tls: OutboundTls, place: TlsP
     ...(tls.servername !== undefined && { servername: tls.servername }),
     dane: tls.dane ?? place.published,
     mtaSts: tls.mta_sts ?? place.published,
+    tlsRequiredNo: "ignore",
   };
 }
 

@@ -3,7 +3,8 @@
  * Plain data throughout (PEM text, no handles), so that a snapshot can cross processes.
  */
 import type { NextHop } from "../mail/next-hop.ts";
-import type { DkimKeySettings, SmimeSignerSettings, Treatment } from "../mail/treatment.ts";
+import type { DemandedTls } from "../mail/demands.ts";
+import type { DkimKeySettings, SmimePolicy, SmimeSignerSettings, Treatment } from "../mail/treatment.ts";
 import type { TlsProfile } from "../mail/tls-profile.ts";
 import type { NamePattern, Pin, TlsLevel, TlsVersion, TrustSet } from "../mail/tls-requirement.ts";
 
@@ -40,6 +41,8 @@ export interface TlsPolicy {
   readonly dane: "honour" | "ignore";
   /** `require`: an announced policy that cannot be had makes mail wait. */
   readonly mtaSts: "honour" | "ignore" | "require";
+  /** Whether the sender's `TLS-Required: No` lifts what the destination publishes (RFC 8689 §5); it never touches the level. */
+  readonly tlsRequiredNo: "ignore" | "honour";
 }
 
 export interface ExceptionRecord {
@@ -65,13 +68,53 @@ export interface OutboundPolicy {
   readonly treatment: Treatment;
   /** ms */
   readonly lifetimeMs: number;
+  /** report: mail goes as level `may` would let it, and the log says for what `enforce` would have kept it. */
+  readonly mode: "enforce" | "report";
+  /** Epoch ms at which report mode has ended (the first instant after the inclusive date, UTC); with mode report only. */
+  readonly reportEndsAt?: number;
+  /** What is tried when the lifetime has passed, in order; the failure notice comes after the last. */
+  readonly onExpiry: readonly LadderStep[];
   /** Where each stated key comes from, by dotted path below outbound: `tls.level`, `next_hop`. */
   readonly origins: Readonly<Record<string, Origin>>;
+}
+
+/** One step of `on_expiry` before `bounce`. Each starts a new lifetime. */
+export type LadderStep =
+  /** Every demand stays. */
+  | { readonly kind: "next-hop"; readonly nextHop: readonly NextHop[]; readonly lifetimeMs: number }
+  /** Over TLS of level `encrypt` at least, encrypted to every recipient; counts as an exception. */
+  | { readonly kind: "smime"; readonly approvedBy: string; readonly lifetimeMs: number };
+
+/** Contract section 6. Globs with `*` and `?`; conditions are AND, entries of a list OR. */
+export interface Rule {
+  readonly name: string;
+  readonly when: {
+    /** Envelope sender; the null sender is the empty text. */
+    readonly sender?: readonly string[];
+    /** Addresses of the From field. */
+    readonly from?: readonly string[];
+    readonly recipient?: readonly string[];
+    readonly subject?: readonly string[];
+    /** Field name in lower case → globs of its decoded value. */
+    readonly header?: Readonly<Record<string, readonly string[]>>;
+    readonly direction?: "outbound" | "inbound";
+  };
+  readonly then: {
+    readonly tls?: DemandedTls;
+    /** One sentence; the message is refused with it. */
+    readonly refuse?: string;
+    readonly smime?: Partial<SmimePolicy>;
+    /** Looked up by the rule's name at each attempt: it may hold a password. */
+    readonly nextHop?: readonly NextHop[];
+    readonly removeSubjectTag?: true;
+  };
+  readonly origin: Origin;
 }
 
 export interface PartnerPolicy {
   readonly id: string;
   readonly name: string;
+  /** Address of ours that gets alarms and copies of delay notices. */
   readonly owner?: string;
   /** As `mailboxKey` writes them. */
   readonly addresses: readonly string[];
@@ -92,6 +135,8 @@ export interface OwnDomain {
   /** Keys that sign for it; several sign at once. */
   readonly dkim: readonly DkimKeySettings[];
   readonly smime: readonly SmimeSignerSettings[];
+  /** A-label: mail from an address of it goes at level `authenticated`, or waits. */
+  readonly tlsOnlyAlias?: string;
 }
 
 export interface Policy {
@@ -102,5 +147,7 @@ export interface Policy {
   readonly defaultExceptions: readonly OutboundPolicy[];
   readonly partners: readonly PartnerPolicy[];
   readonly ownDomains: readonly OwnDomain[];
+  /** In the order of the file. */
+  readonly rules: readonly Rule[];
   readonly bounceLifetimeMs: number;
 }

@@ -1,5 +1,8 @@
 /** One message × recipients of one domain: what is leased, tried and ended (see store/queue.ts for its states). */
+import type { MessageDemands } from "./demands.ts";
 import type { Envelope, Recipient } from "./envelope.ts";
+import type { NextHop } from "./next-hop.ts";
+import type { Reason } from "./outcome.ts";
 import type { Treated } from "./treatment.ts";
 
 /** Who handed the mail in, as the log shows it. */
@@ -39,6 +42,17 @@ export interface MessageFacts {
   readonly notice: boolean;
   /** One for each treatment; a delivery sends one of them. */
   readonly contents: readonly Treated[];
+  /** What it demands of its way beside what is configured; absent: nothing. */
+  readonly demands?: MessageDemands;
+  /** Made of another message, whose time had passed, by a step of the ladder. */
+  readonly fallback?: Fallback;
+}
+
+/** Goes over plain TLS, since its content is encrypted to every recipient: as long as the ladder of now still says so. */
+export interface Fallback {
+  /** Queue id of the message that it was made of. */
+  readonly of: string;
+  readonly approvedBy: string;
 }
 
 export interface Delivery {
@@ -54,6 +68,20 @@ export interface Delivery {
   readonly expiresAt: number;
   /** Which of the message's contents. */
   readonly content: number;
+  /** How the last attempt ended; absent before the first. */
+  readonly last?: { readonly reason: Reason; readonly detail: string | null };
+  /** What has changed of its way since it came; absent: nothing. */
+  readonly course?: Course;
+}
+
+/** Sealed with the delivery, for who could write it could send mail elsewhere. */
+export interface Course {
+  /** How many steps of `on_expiry` were taken: the last of them is in force. Absent: none. */
+  readonly step?: number;
+  /** Where a person has sent it, in place of what is configured. Never with `auth`. */
+  readonly route?: NextHop;
+  /** Delay notices that have gone out for it. Absent: none. */
+  readonly delayNotices?: number;
 }
 
 /** What was done to the content that this delivery sends. */

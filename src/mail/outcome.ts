@@ -17,6 +17,8 @@ export type Reason =
   /** Stored without the S/MIME or DKIM that the policy of now demands. */
   | "treatment-required"
   | "expired"
+  /** A person ended it: `queue bounce`. */
+  | "bounced"
   /** A defect of ours; the mail waits. */
   | "internal-error";
 
@@ -57,6 +59,7 @@ const STATUS: Partial<Record<Reason, string>> = {
   loop: "4.6",
   "treatment-required": "7.1",
   expired: "4.7",
+  bounced: "7.1",
   "internal-error": "3.0",
 };
 

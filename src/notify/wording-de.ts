@@ -41,6 +41,7 @@ export const german: Wording = {
     "treatment-required": (domain) =>
       `was für Nachrichten an ${domain} verlangt wird (S/MIME oder DKIM), fehlt dieser Nachricht`,
     expired: its("hat die Nachricht nicht rechtzeitig angenommen"),
+    bounced: () => "der Administrator dieses Gateways hat die Zustellung beendet",
     "internal-error": () => "dieses Gateway selbst hatte eine Störung",
   },
   failure: {

@@ -38,6 +38,7 @@ export const english: Wording = {
     "treatment-required": (domain) =>
       `what is demanded of messages to ${domain} (S/MIME or DKIM) was not done to this one`,
     expired: its("did not take the message in time"),
+    bounced: () => "the administrator of this gateway has ended it",
     "internal-error": () => "this gateway itself had a fault",
   },
   failure: {

@@ -77,12 +77,14 @@ export interface DeliveryFields extends MessageFields {
   readonly attempt: number;
   readonly outcome: "delivered" | "deferred" | "failed";
   readonly route: "mx" | "next-hop";
-  readonly mode: "enforce";
+  readonly mode: "enforce" | "report";
   readonly exception: { readonly approvedBy: string; readonly reason: string; readonly until: string } | undefined;
   readonly rules: readonly string[];
   readonly mx: MxFields | undefined;
   readonly tls: TlsFields | undefined;
   readonly reason: Reason | undefined;
+  /** In report mode: the reason for which `enforce` would have let it wait. */
+  readonly wouldDefer: Reason | undefined;
   readonly smtp: PeerReply | undefined;
   readonly detail: string | undefined;
   readonly bytes: number;
@@ -159,17 +161,26 @@ export interface Events {
   readonly "notice.queued": {
     readonly queueId: string;
     readonly about: string;
-    readonly kind: "failure";
+    /** copy: of a delay notice, to the partner's owner. undeliverable: about a notice of ours, to the postmaster. */
+    readonly kind: "failure" | "delay" | "relayed" | "delivered" | "copy" | "undeliverable" | "alarm";
     readonly recipient: string;
     readonly status: readonly string[];
   };
   readonly "queue.action": {
-    readonly action: "retry" | "remove";
+    readonly action: "retry" | "hold" | "release" | "bounce" | "remove" | "reroute";
     readonly matched: number;
     readonly reason: string | undefined;
     readonly filter: Readonly<Record<string, string>>;
   };
-  readonly "admin.action": { readonly action: string; readonly address: string; readonly detail: string };
+  readonly "admin.action": {
+    readonly action: string;
+    /** Of the client of the admin listener; "local" for a command on a stopped gateway. */
+    readonly address: string;
+    /** The account that ran the command; undefined when it did not say. */
+    readonly who: string | undefined;
+    readonly why: string | undefined;
+    readonly detail: string;
+  };
   readonly "admin.denied": { readonly address: string; readonly path: string; readonly reason: string };
   readonly "exception.ended": { readonly partner: string | null; readonly approvedBy: string; readonly reason: string };
   readonly "exception.started": {

@@ -46,5 +46,6 @@ const REMEDIES: Readonly<Record<Reason, string>> = {
   "treatment-required":
     "It was stored before S/MIME or DKIM was demanded, and is not made anew: have it sent again and remove this one.",
   expired: "Find the reason of the last attempts in the log.",
+  bounced: "A person ended it with `sealpost queue bounce`.",
   "internal-error": "See the error events in the gateway's log.",
 };

@@ -2,21 +2,23 @@
  * The port of the durable, sealed queue, and its states. Engines implement it; nothing else knows SQL.
  *
  *   state     meaning                                   leaves to
- *   waiting   due at next_attempt_at                    leased (claim), held (hold), gone (remove)
- *   leased    one worker incarnation is trying it       waiting (deferred, lease void), gone (every recipient ended)
- *   held      a person stopped it                       waiting (release), gone (remove)
- *   parked    its sealed content failed authentication  waiting (retry), gone (remove)
+ *   waiting   due at next_attempt_at                    leased (claim…, seize), held (hold), gone (remove)
+ *   leased    one worker incarnation has it in hand     waiting (deferred, lease void), gone (every recipient ended)
+ *   held      a person stopped it                       waiting (release), leased (seize), gone (remove)
+ *   parked    its sealed content failed authentication  waiting (retry), leased (seize), gone (remove)
  *
- * A recipient is pending until delivered, failed, expired or removed; ended recipients never come back.
+ * A recipient is pending until delivered, failed, expired, removed, or moved into another message that the same
+ * transaction stores; ended recipients never come back. What is held neither expires nor causes notices.
  * A message goes, and its key with it, when its last delivery is gone.
  * 250 is sent only after `enqueue` has resolved: then the message is on stable storage (RFC 5321 §6.1).
  */
 import type { Readable } from "node:stream";
-import type { Delivery, MessageFacts } from "../mail/delivery.ts";
+import type { Course, Delivery, MessageFacts } from "../mail/delivery.ts";
 import type { Reason } from "../mail/outcome.ts";
 
 export type DeliveryState = "waiting" | "leased" | "held" | "parked";
-export type RecipientEnd = "delivered" | "failed" | "expired" | "removed";
+/** moved: goes on as a message of its own, stored with this ending (a step of the ladder). */
+export type RecipientEnd = "delivered" | "failed" | "expired" | "removed" | "moved";
 
 /** Takes one body while it arrives: seals it in records, spills to a file above a threshold. */
 export interface Spool {
@@ -49,6 +51,10 @@ export interface NewDelivery {
   readonly state: "leased" | "waiting";
   readonly nextAttemptAt: number;
   readonly expiresAt: number;
+  /** Epoch ms at which its first delay notice is due; absent: none is. */
+  readonly noticeAt?: number;
+  /** Why it waits from the beginning: its destination is closed. */
+  readonly reason?: Reason;
 }
 
 export interface NewContent {
@@ -75,8 +81,19 @@ export interface Completion {
   readonly next?: { readonly at: number; readonly reason: Reason; readonly detail: string };
   /** False when the attempt never reached a peer by our own doing (shutdown): it is not counted. */
   readonly counts: boolean;
-  /** Notices that this completion causes, stored in the same transaction. */
+  /** Notices that this completion causes, and the message that recipients have moved into: stored in the same transaction. */
   readonly notices: readonly NewMessage[];
+  /** What changes of a delivery that goes on, in the same transaction; what is absent stays. */
+  readonly change?: CourseChange;
+}
+
+export interface CourseChange {
+  readonly course?: Course;
+  readonly expiresAt?: number;
+  /** null: no more delay notices. */
+  readonly noticeAt?: number | null;
+  /** A new step of the ladder counts its attempts from 0. */
+  readonly attempts?: 0;
 }
 
 export interface FinishedMessage {
@@ -109,6 +126,8 @@ export interface QueueItem {
   readonly state: DeliveryState;
   readonly partner: string | null;
   readonly nextAttemptAt: number;
+  /** When its next delay notice is due, epoch ms; null: none is. */
+  readonly noticeAt: number | null;
   readonly reason: Reason | null;
   /** The last attempt's sentence. */
   readonly detail: string | null;
@@ -127,8 +146,20 @@ export interface QueueStore {
   readonly dueDomains: (now: number, except: ReadonlySet<string>, limit: number) => Promise<readonly string[]>;
   /** Leases up to `limit` due deliveries of one domain, oldest due first. */
   readonly claim: (domain: string, now: number, limit: number) => Promise<readonly Delivery[]>;
-  /** Epoch ms of the next waiting delivery due after `now`; undefined when none waits. */
+  /** Leases up to `limit` of one domain whose lifetime has passed, due or not, the longest expired first. */
+  readonly claimExpired: (domain: string, now: number, limit: number) => Promise<readonly Delivery[]>;
+  /** Leases up to `limit` that wait and are owed a delay notice, wherever they go, the longest owed first. */
+  readonly claimNotices: (now: number, limit: number) => Promise<readonly Delivery[]>;
+  /** Leases up to `limit` matches in whatever state they are, but leased: a person ends or changes them. Oldest first. */
+  readonly seize: (filter: QueueFilter, limit: number) => Promise<readonly Delivery[]>;
+  /** Epoch ms at which something waiting becomes due after `now`, an attempt or a delay notice; undefined when nothing will. */
   readonly nextDue: (now: number) => Promise<number | undefined>;
+  /** An attempt has closed their destination: what is due waits as well, and the attempt counts for it. Answers how many. */
+  readonly postpone: (domains: readonly string[], closed: Closed) => Promise<number>;
+  /** Their destination has recovered: what waits for one of `reasons` is due now. Answers how many. */
+  readonly hasten: (domains: readonly string[], now: number, reasons: readonly Reason[]) => Promise<number>;
+  /** The wall clock was put forward (ms > 0) or back: expiry and delay notices move along. No expiry is left after `latest`. */
+  readonly shiftClock: (ms: number, latest: number) => Promise<void>;
   /** Header block as stored. Rejects with StoreError "damaged". */
   readonly header: (messageId: string, content: number) => Promise<Buffer>;
   /** Body in clear, record by record, each authenticated before a byte is given; destroyed with StoreError "damaged" otherwise. */
@@ -138,8 +169,14 @@ export interface QueueStore {
   /** Stops trying a delivery whose content is damaged. */
   readonly park: (deliveryId: string, detail: string) => Promise<void>;
   readonly list: (filter: QueueFilter) => Promise<readonly QueueItem[]>;
-  /** Makes what waits (or is parked) due at once; answers how many. */
-  readonly retry: (filter: QueueFilter, now: number) => Promise<number>;
+  /** How many match, and how they divide. */
+  readonly totals: (filter: QueueFilter) => Promise<QueueTotals>;
+  /** Makes what waits, and with `parked` what is parked, due at once; answers how many. */
+  readonly retry: (filter: QueueFilter, now: number, parked?: boolean) => Promise<number>;
+  /** Stops what waits; answers how many. */
+  readonly hold: (filter: QueueFilter) => Promise<number>;
+  /** Makes what is held wait again, due at once; answers how many. */
+  readonly release: (filter: QueueFilter, now: number) => Promise<number>;
   /** Ends every pending recipient as removed. Deliveries leased at the moment are left out. */
   readonly remove: (filter: QueueFilter) => Promise<readonly FinishedMessage[]>;
   readonly stats: () => Promise<QueueStats>;
@@ -148,6 +185,26 @@ export interface QueueStore {
   /** True while it is free disk alone that is wanting. */
   readonly full: () => boolean;
   readonly close: () => Promise<void>;
+}
+
+export interface Closed {
+  /** Epoch ms: the end of the attempt. */
+  readonly now: number;
+  /** Epoch ms: nothing is tried before; what expires earlier is due then. */
+  readonly until: number;
+  readonly reason: Reason;
+}
+
+export interface QueueTotals {
+  readonly deliveries: number;
+  readonly messages: number;
+  /** Octets of the messages, each counted once. */
+  readonly size: number;
+  /** The most frequent first. */
+  readonly byDomain: readonly { readonly domain: string; readonly deliveries: number }[];
+  /** null: not tried yet. */
+  readonly byReason: readonly { readonly reason: Reason | null; readonly deliveries: number }[];
+  readonly byState: Readonly<Record<DeliveryState, number>>;
 }
 
 export interface QueueStats {

@@ -120,6 +120,7 @@ export function toQueueItem(row: DeliveryRow, queueKey: QueueKey): QueueItem {
     state: row.state,
     partner: row.partner,
     nextAttemptAt: row.nextAttemptAt,
+    noticeAt: null,
     reason: row.reason as Reason | null,
     cursor: `#${row.seq}`,
   };

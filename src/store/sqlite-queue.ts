@@ -211,7 +211,27 @@ function contentOf({ key, link, disk, bodies }: Parts): Pick<QueueStore, "header
 const REMOVED_AT_ONCE = 500;
 const LISTED_BY_DEFAULT = 100;
 
-function listOf(parts: Parts): Pick<QueueStore, "list" | "retry" | "remove"> {
+const notYet = (): Promise<never> => Promise.reject(new Error("not there yet"));
+
+function listOf(
+  parts: Parts,
+): Omit<
+  QueueStore,
+  | "openSpool"
+  | "reread"
+  | "enqueue"
+  | "dueDomains"
+  | "claim"
+  | "nextDue"
+  | "complete"
+  | "park"
+  | "header"
+  | "body"
+  | "stats"
+  | "usable"
+  | "full"
+  | "close"
+> {
   const { key, link, operations } = parts;
   const row = (filter: QueueFilter): ReturnType<typeof toFilterRow> => toFilterRow(filter, key);
   return {
@@ -221,6 +241,15 @@ function listOf(parts: Parts): Pick<QueueStore, "list" | "retry" | "remove"> {
       const rows = await link.call("list", { filter: row(filter), limit, after: from });
       return rows.map((found) => toQueueItem(found, key));
     },
+    claimExpired: notYet,
+    claimNotices: notYet,
+    seize: notYet,
+    postpone: notYet,
+    hasten: notYet,
+    shiftClock: notYet,
+    totals: notYet,
+    hold: notYet,
+    release: notYet,
     retry: (filter, now) => operations.run(() => link.call("retry", { filter: row(filter), now })),
     remove: (filter) =>
       operations.run(async () => {

@@ -60,6 +60,7 @@ export function policy(authority: Authority, bent: Partial<TlsPolicy> = {}): Tls
     profile,
     dane: "honour",
     mtaSts: "honour",
+    tlsRequiredNo: "ignore",
     ...bent,
   };
 }

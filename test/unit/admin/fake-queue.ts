@@ -19,6 +19,7 @@ export function item(number: number, over: Partial<QueueItem> & { domain?: strin
     state: "waiting",
     partner: null,
     nextAttemptAt: 100_000,
+    noticeAt: null,
     reason: "certificate-expired",
     detail: "the certificate has expired",
     cursor: `#${number}`,

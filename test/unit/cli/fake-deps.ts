@@ -55,7 +55,10 @@ export function settings(over: Partial<Policy> = {}): Settings {
       ldap: null,
       revocation: { check: true, unreachable: "accept", allowPrivate: false },
     },
-    alarms: { certificateDays: [30, 14, 7, 1] },
+    ratePerDestination: 0,
+    delayNoticesMs: [],
+    historyMs: 0,
+    alarms: { certificateDays: [30, 14, 7, 1], waitingMs: 0, mail: false },
     log: { level: "info", addresses: "full", to: "stdout" },
     admin: { address: "127.0.0.1", port: 8025, tokenFile: "/nowhere/admin.token" },
   };

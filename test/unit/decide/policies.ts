@@ -14,6 +14,7 @@ export function tls(over: Partial<TlsPolicy> = {}): TlsPolicy {
     profile: { name: "intermediate@2026", minVersion: "TLSv1.2", ciphers: "", groups: "", signatureAlgorithms: "" },
     dane: "honour",
     mtaSts: "honour",
+    tlsRequiredNo: "ignore",
     ...over,
   };
 }
@@ -27,6 +28,8 @@ export function outbound(over: Partial<OutboundPolicy> = {}): OutboundPolicy {
     tls: tls(),
     treatment: UNTOUCHED,
     lifetimeMs: 432_000_000,
+    mode: "enforce",
+    onExpiry: [],
     origins: {},
     ...over,
   };
@@ -52,6 +55,7 @@ export function policy(over: Partial<Policy> = {}): Policy {
     defaultExceptions: [],
     partners: [],
     ownDomains: [],
+    rules: [],
     bounceLifetimeMs: 172_800_000,
     ...over,
   };

@@ -19,6 +19,7 @@ export function deliveryFields(over: Partial<DeliveryFields> = {}): DeliveryFiel
     mx: undefined,
     tls: undefined,
     reason: undefined,
+    wouldDefer: undefined,
     smtp: { code: 250, text: "2.0.0 Ok" },
     detail: undefined,
     bytes: 4096,
