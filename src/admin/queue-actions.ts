@@ -64,7 +64,7 @@ export function createQueueActions({ queue, dispatcher, emit, clock }: QueueActi
     list: async (filter) => (await queue.list(filter)).map(toEntry),
     retry: async (filter) => {
       const { domains, busy } = await survey(queue, filter);
-      const matched = await queue.retry(filter, clock.now());
+      const matched = await queue.retry(filter, clock.now(), true);
       for (const domain of domains) dispatcher?.reopen(domain);
       emit("queue.action", { action: "retry", matched, reason: undefined, filter: shown(filter) });
       return { matched, busy };

@@ -1,7 +1,7 @@
 /**
  * Sealing: AES-256-GCM under a random key per message, which the queue key wraps; deleting the wrapped key shreds all.
  * Nothing is given out before it has been authenticated. A nonce is never used twice under one key: bodies, headers and
- * facts are sealed once per key and count their records, a detail has 88 random bits; the first octet tells them apart.
+ * facts are sealed once per key and count their records, details and courses have 88 random bits; the first octet tells them apart.
  */
 import {
   type CipherGCM,
@@ -23,7 +23,7 @@ const NONCE_BYTES = 12;
 const KEY_BYTES = 32;
 const ALGORITHM = "aes-256-gcm";
 
-const STREAMS = { facts: 1, header: 2, body: 3, detail: 4 } as const;
+const STREAMS = { facts: 1, header: 2, body: 3, detail: 4, course: 5 } as const;
 export type SealedStream = keyof typeof STREAMS;
 
 export interface QueueKey {
@@ -127,6 +127,22 @@ export function unsealDetail(key: MessageKey, sealed: Uint8Array): string {
   return open(key.secret, { nonce, aad: recordAad(key, DETAIL), what }, sealed.subarray(NONCE_BYTES)).toString("utf8");
 }
 
+/** What has changed of a delivery's way: bound to the delivery, or that of another recipient could be put in its place. */
+export function sealCourse(key: MessageKey, deliveryId: string, course: string, random: Random): Buffer {
+  const nonce = random.bytes(NONCE_BYTES);
+  nonce[0] = STREAMS.course;
+  const cipher = createCipheriv(ALGORITHM, key.secret, nonce).setAAD(courseAad(key, deliveryId));
+  return joined([nonce, ...finish(cipher, Buffer.from(course, "utf8"))]);
+}
+
+/** Throws StoreError "damaged". */
+export function unsealCourse(key: MessageKey, deliveryId: string, sealed: Uint8Array): string {
+  const nonce = sealed.subarray(0, NONCE_BYTES);
+  const what = `The course of delivery ${deliveryId}`;
+  const by = { nonce, aad: courseAad(key, deliveryId), what };
+  return open(key.secret, by, sealed.subarray(NONCE_BYTES)).toString("utf8");
+}
+
 /** Finds equal values without storing them; 128 bits. Kinds never collide. */
 export function tagOf(key: QueueKey, kind: string, value: string): Buffer {
   return createHmac("sha256", key.tagging).update(`${kind}\0${value}`).digest().subarray(0, TAG_BYTES);
@@ -176,6 +192,10 @@ function countingNonce({ stream, record }: RecordPlace): Buffer {
 function recordAad(key: MessageKey, { stream, record, last, part }: RecordPlace): Buffer {
   const of = part === undefined ? "" : ` of part ${part}`;
   return Buffer.from(`${key.messageId} ${stream} ${record} ${last ? "last" : "more"}${of}`, "latin1");
+}
+
+function courseAad({ messageId }: MessageKey, deliveryId: string): Buffer {
+  return Buffer.from(`${messageId} course ${deliveryId}`, "latin1");
 }
 
 function keyAad(messageId: string, part: number): Buffer {

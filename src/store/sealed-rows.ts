@@ -2,7 +2,7 @@
  * Between the nouns and what the database thread sees: seals facts, header and detail, and reads them back.
  * The clear columns are those of the design; addresses leave here only sealed, or as keyed tags.
  */
-import type { Delivery, MessageFacts } from "../mail/delivery.ts";
+import type { Course, Delivery, MessageFacts } from "../mail/delivery.ts";
 import { formatDomain, formatMailbox, formatReversePath } from "../mail/mailbox.ts";
 import type { Reason } from "../mail/outcome.ts";
 import {
@@ -13,7 +13,16 @@ import {
   type QueueItem,
   StoreError,
 } from "./queue.ts";
-import { type MessageKey, openMessageKey, type QueueKey, seal, tagOf, unseal, unsealDetail } from "./seal.ts";
+import {
+  type MessageKey,
+  openMessageKey,
+  type QueueKey,
+  seal,
+  tagOf,
+  unseal,
+  unsealCourse,
+  unsealDetail,
+} from "./seal.ts";
 import type { SpooledBody } from "./spool.ts";
 import type { DeliveryRow, FilterRow, GoneRow, KeyRow, MessageRow } from "./sqlite-protocol.ts";
 
@@ -78,6 +87,8 @@ function deliveryRows({ facts, deliveries }: NewMessage, queueKey: QueueKey): Me
   );
   return deliveries.map((delivery) => ({
     ...delivery,
+    noticeAt: delivery.noticeAt ?? null,
+    reason: delivery.reason ?? null,
     tags: [...shared, ...delivery.positions.map((at) => recipientTag(queueKey, addresses.get(at) ?? ""))],
   }));
 }
@@ -111,7 +122,20 @@ export function toDelivery(row: DeliveryRow, queueKey: QueueKey): { delivery: De
   const facts = openFacts(key, row.facts);
   if (!isMeantFor(row, facts))
     throw new StoreError("damaged", `Delivery ${row.id} names a content or a domain that is not its recipients'`);
-  return { key, delivery: deliveryOf(row, facts) };
+  const delivery = deliveryOf(row, facts);
+  const course = row.course === null ? undefined : (JSON.parse(unsealCourse(key, row.id, row.course)) as Course);
+  const last = row.reason === null ? undefined : { reason: row.reason as Reason, detail: detailOf(row, key) };
+  return { key, delivery: { ...delivery, ...(course && { course }), ...(last && { last }) } };
+}
+
+/** A sentence for people: that it cannot be read keeps no mail from going. */
+function detailOf({ detail }: DeliveryRow, key: MessageKey): string | null {
+  try {
+    return detail === null ? null : unsealDetail(key, detail);
+  } catch (error) {
+    if (error instanceof StoreError) return null;
+    throw error;
+  }
 }
 
 /** An item is shown whatever became of its content: what cannot be read is empty. */
@@ -120,7 +144,7 @@ export function toQueueItem(row: DeliveryRow, queueKey: QueueKey): QueueItem {
     state: row.state,
     partner: row.partner,
     nextAttemptAt: row.nextAttemptAt,
-    noticeAt: null,
+    noticeAt: row.noticeAt,
     reason: row.reason as Reason | null,
     cursor: `#${row.seq}`,
   };

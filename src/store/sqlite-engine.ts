@@ -7,6 +7,7 @@ import { migrate, SCHEMA_VERSION, schemaOf } from "./migrations/migrate.ts";
 import type { Answer, Call, CallFailure, CallKind, EngineOpened, EngineStart } from "./sqlite-protocol.ts";
 import { type Policies, preparePolicies } from "./sqlite-policies.ts";
 import { prepareReads, type Reads } from "./sqlite-reads.ts";
+import { prepareWaiting, type Waiting } from "./sqlite-waiting.ts";
 import { prepareWrites, type Writes } from "./sqlite-writes.ts";
 
 export interface Engine {
@@ -63,16 +64,21 @@ function ready(database: DatabaseSync, start: EngineStart): Engine {
     PRAGMA cache_size = -8192;`);
   migrate(database, start.keyId);
   const writes = prepareWrites(database);
+  const waiting = prepareWaiting(database);
   const reads = prepareReads(database);
   const policies = preparePolicies(database);
   transaction(database, () => writes.settle(start));
   const filed = reads.filed();
-  return { opened: { kind: "open", filed }, run: (calls) => runBatch({ database, writes, reads, policies }, calls) };
+  return {
+    opened: { kind: "open", filed },
+    run: (calls) => runBatch({ database, writes, waiting, reads, policies }, calls),
+  };
 }
 
 interface Parts {
   readonly database: DatabaseSync;
   readonly writes: Writes;
+  readonly waiting: Waiting;
   readonly reads: Reads;
   readonly policies: Policies;
 }
@@ -82,7 +88,15 @@ const WRITES: ReadonlySet<CallKind> = new Set([
   "complete",
   "park",
   "claim",
+  "claimExpired",
+  "claimNotices",
+  "seize",
+  "postpone",
+  "hasten",
+  "shiftClock",
   "retry",
+  "hold",
+  "release",
   "remove",
   "putPolicy",
   "usedPolicy",
@@ -135,7 +149,7 @@ function transaction<T>(database: DatabaseSync, run: () => T): T {
   }
 }
 
-function write({ writes, policies }: Parts, call: Call): unknown {
+function write({ writes, waiting, policies }: Parts, call: Call): unknown {
   switch (call.kind) {
     case "enqueue":
       return writes.enqueue(call.input);
@@ -145,8 +159,24 @@ function write({ writes, policies }: Parts, call: Call): unknown {
       return writes.park(call.input);
     case "claim":
       return writes.claim(call.input);
+    case "claimExpired":
+      return waiting.claimExpired(call.input);
+    case "claimNotices":
+      return waiting.claimNotices(call.input);
+    case "seize":
+      return waiting.seize(call.input);
+    case "postpone":
+      return waiting.postpone(call.input);
+    case "hasten":
+      return waiting.hasten(call.input);
+    case "shiftClock":
+      return waiting.shiftClock(call.input);
     case "retry":
-      return writes.retry(call.input);
+      return waiting.retry(call.input);
+    case "hold":
+      return waiting.hold(call.input);
+    case "release":
+      return waiting.release(call.input);
     case "remove":
       return writes.remove(call.input);
     case "putPolicy":
@@ -176,6 +206,8 @@ function read({ database, reads, policies }: Parts, call: Call): unknown {
       return policies.get(call.input);
     case "stats":
       return reads.stats();
+    case "totals":
+      return reads.totals(call.input);
     case "maintain":
       return maintain(database, call.input.shrink);
     case "close":

@@ -3,7 +3,7 @@
  * the thread never sees a key, an address or a byte of a message in clear.
  */
 import type { KeptStsPolicy } from "../mail/sts-policy.ts";
-import type { DeliveryState, QueueStats, RecipientEnd } from "./queue.ts";
+import type { Closed, DeliveryState, QueueStats, QueueTotals, RecipientEnd } from "./queue.ts";
 import type { StoreStartProblem } from "./start-error.ts";
 
 export interface MessageRow {
@@ -48,6 +48,8 @@ export interface NewDeliveryRow {
   readonly state: "leased" | "waiting";
   readonly nextAttemptAt: number;
   readonly expiresAt: number;
+  readonly noticeAt: number | null;
+  readonly reason: string | null;
   readonly tags: readonly Uint8Array[];
 }
 
@@ -57,6 +59,15 @@ export interface CompletionRow {
   readonly next: { readonly at: number; readonly reason: string; readonly detail: Uint8Array } | null;
   readonly counts: boolean;
   readonly notices: readonly MessageRow[];
+  readonly change: ChangeRow | null;
+}
+
+/** Of a delivery that goes on; what is absent stays. */
+export interface ChangeRow {
+  readonly course?: Uint8Array;
+  readonly expiresAt?: number;
+  readonly noticeAt?: number | null;
+  readonly attempts?: 0;
 }
 
 /** How a message's sealed parts are read. */
@@ -104,6 +115,8 @@ export interface DeliveryRow extends KeyRow {
   readonly attempts: number;
   readonly reason: string | null;
   readonly detail: Uint8Array | null;
+  readonly noticeAt: number | null;
+  readonly course: Uint8Array | null;
   /** Arrival order. */
   readonly seq: number;
 }
@@ -134,7 +147,39 @@ export interface Calls {
     readonly in: { readonly domain: string; readonly now: number; readonly limit: number };
     readonly out: readonly DeliveryRow[];
   };
-  readonly retry: { readonly in: { readonly filter: FilterRow; readonly now: number }; readonly out: number };
+  readonly claimExpired: {
+    readonly in: { readonly domain: string; readonly now: number; readonly limit: number };
+    readonly out: readonly DeliveryRow[];
+  };
+  readonly claimNotices: {
+    readonly in: { readonly now: number; readonly limit: number };
+    readonly out: readonly DeliveryRow[];
+  };
+  readonly seize: {
+    readonly in: { readonly filter: FilterRow; readonly limit: number };
+    readonly out: readonly DeliveryRow[];
+  };
+  readonly postpone: {
+    readonly in: { readonly domain: string; readonly closed: Closed; readonly limit: number };
+    readonly out: number;
+  };
+  readonly hasten: {
+    readonly in: {
+      readonly domain: string;
+      readonly now: number;
+      readonly reasons: readonly string[];
+      readonly limit: number;
+    };
+    readonly out: number;
+  };
+  readonly shiftClock: { readonly in: { readonly ms: number; readonly latest: number }; readonly out: null };
+  readonly retry: {
+    readonly in: { readonly filter: FilterRow; readonly now: number; readonly parked: boolean };
+    readonly out: number;
+  };
+  readonly hold: { readonly in: FilterRow; readonly out: number };
+  readonly release: { readonly in: { readonly filter: FilterRow; readonly now: number }; readonly out: number };
+  readonly totals: { readonly in: FilterRow; readonly out: QueueTotals };
   readonly remove: {
     readonly in: { readonly filter: FilterRow; readonly limit: number };
     readonly out: { readonly removed: number; readonly gone: readonly GoneRow[] };

@@ -3,6 +3,7 @@
  * A body file is durable before its row, and is removed only after the row's delete has been committed.
  */
 import { join } from "node:path";
+import type { Delivery } from "../mail/delivery.ts";
 import type { StsPolicyCache } from "../mail/sts-policy.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
@@ -11,22 +12,15 @@ import { readBody } from "./body-reader.ts";
 import { createFolderSync, type Disk, nodeDisk } from "./disk.ts";
 import { createFreeSpace, type FreeSpace } from "./free-space.ts";
 import { createIntake, type Intake } from "./intake.ts";
-import { type FinishedMessage, type QueueFilter, type QueueStore, StoreError } from "./queue.ts";
-import { createMessageKey, type MessageKey, type QueueKey, sealDetail, unseal } from "./seal.ts";
-import {
-  checkMessageId,
-  checkPart,
-  openKeyRow,
-  toDelivery,
-  toFilterRow,
-  toFinished,
-  toQueueItem,
-} from "./sealed-rows.ts";
+import { type FinishedMessage, type QueueStore, StoreError } from "./queue.ts";
+import { createMessageKey, type MessageKey, type QueueKey, sealCourse, sealDetail, unseal } from "./seal.ts";
+import { checkMessageId, checkPart, openKeyRow, toDelivery, toFinished } from "./sealed-rows.ts";
 import { createPolicyCache } from "./policy-cache.ts";
 import { createSpool } from "./spool.ts";
 import type { Link } from "./sqlite-link.ts";
 import type { DeliveryRow, GoneRow, HeaderRow, MessageRow } from "./sqlite-protocol.ts";
 import { openStore, type OpenedStore } from "./sqlite-start.ts";
+import { waitingOf } from "./waiting.ts";
 import { createStoreCare, type StoreCare } from "./store-care.ts";
 import type { StoreSettings } from "./settings.ts";
 
@@ -109,7 +103,6 @@ function assemble(base: {
       ),
     dueDomains: (now, except, limit) => link.call("dueDomains", { now, except: [...except], limit }),
     nextDue: async (now) => (await link.call("nextDue", now)) ?? undefined,
-    claim: (domain, now, limit) => operations.run(() => claim(parts, { domain, now, limit })),
     complete: (completion) => operations.run(() => complete(parts, completion)),
     park: (id, detail) =>
       operations.run(async () => {
@@ -119,7 +112,13 @@ function assemble(base: {
         leases.delete(id);
       }),
     ...contentOf(parts),
-    ...listOf(parts),
+    ...waitingOf({
+      key,
+      link,
+      run: operations.run,
+      take: (rows) => take(parts, rows),
+      finish: (gone) => finish(parts, gone),
+    }),
     policies: createPolicyCache(link, operations.run),
     stats: () => link.call("stats", null),
     usable: () => link.up() && care.healthy() && space.enough(),
@@ -132,12 +131,9 @@ function assemble(base: {
   };
 }
 
-async function claim(
-  parts: Parts,
-  which: { domain: string; now: number; limit: number },
-): ReturnType<QueueStore["claim"]> {
-  const { key, link, leases, damaged } = parts;
-  const rows = await link.call("claim", which);
+/** Leased by the thread: opened, or parked where they cannot be. */
+async function take(parts: Parts, rows: readonly DeliveryRow[]): Promise<readonly Delivery[]> {
+  const { key, leases, damaged } = parts;
   const readable = rows.flatMap((row) => {
     try {
       const { delivery, key: messageKey } = toDelivery(row, key);
@@ -167,13 +163,25 @@ async function complete(
   completion: Parameters<QueueStore["complete"]>[0],
 ): Promise<readonly FinishedMessage[]> {
   const { deps, link, leases, intake } = parts;
-  const { deliveryId, ended, next, counts, notices } = completion;
+  const { deliveryId, ended, next, counts, notices, change } = completion;
   const messageKey = leases.get(deliveryId);
   const wait = next && messageKey && { ...next, detail: sealDetail(messageKey, next.detail, deps.random) };
+  const { course, ...times } = change ?? {};
+  const changed = messageKey && {
+    ...times,
+    ...(course && { course: sealCourse(messageKey, deliveryId, JSON.stringify(course), deps.random) }),
+  };
   const gone = await intake.store(notices, false, async (rows) =>
     messageKey === undefined
       ? null
-      : link.call("complete", { deliveryId, ended, next: wait ?? null, counts, notices: rows }),
+      : link.call("complete", {
+          deliveryId,
+          ended,
+          next: wait ?? null,
+          counts,
+          notices: rows,
+          change: (change && changed) ?? null,
+        }),
   );
   leases.delete(deliveryId);
   return finish(parts, gone ?? []);
@@ -205,61 +213,6 @@ function contentOf({ key, link, disk, bodies }: Parts): Pick<QueueStore, "header
       const from = stored.body ?? join(bodies, bodyFileName(messageId, stored.part));
       return readBody({ key: openKeyRow(stored, key), length: stored.length, from }, disk);
     },
-  };
-}
-
-const REMOVED_AT_ONCE = 500;
-const LISTED_BY_DEFAULT = 100;
-
-const notYet = (): Promise<never> => Promise.reject(new Error("not there yet"));
-
-function listOf(
-  parts: Parts,
-): Omit<
-  QueueStore,
-  | "openSpool"
-  | "reread"
-  | "enqueue"
-  | "dueDomains"
-  | "claim"
-  | "nextDue"
-  | "complete"
-  | "park"
-  | "header"
-  | "body"
-  | "stats"
-  | "usable"
-  | "full"
-  | "close"
-> {
-  const { key, link, operations } = parts;
-  const row = (filter: QueueFilter): ReturnType<typeof toFilterRow> => toFilterRow(filter, key);
-  return {
-    list: async (filter) => {
-      const { limit = LISTED_BY_DEFAULT, after = null } = filter;
-      const from = after?.startsWith("#") === true ? Number(after.slice(1)) : after;
-      const rows = await link.call("list", { filter: row(filter), limit, after: from });
-      return rows.map((found) => toQueueItem(found, key));
-    },
-    claimExpired: notYet,
-    claimNotices: notYet,
-    seize: notYet,
-    postpone: notYet,
-    hasten: notYet,
-    shiftClock: notYet,
-    totals: notYet,
-    hold: notYet,
-    release: notYet,
-    retry: (filter, now) => operations.run(() => link.call("retry", { filter: row(filter), now })),
-    remove: (filter) =>
-      operations.run(async () => {
-        const all: FinishedMessage[] = [];
-        for (;;) {
-          const { removed, gone } = await link.call("remove", { filter: row(filter), limit: REMOVED_AT_ONCE });
-          all.push(...(await finish(parts, gone)));
-          if (removed < REMOVED_AT_ONCE) return all;
-        }
-      }),
   };
 }
 

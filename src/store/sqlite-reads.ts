@@ -1,8 +1,9 @@
 /** The statements that only look. Every result is bounded: an open read would keep the log from being emptied. */
-import type { DatabaseSync } from "node:sqlite";
-import type { DeliveryState, QueueStats } from "./queue.ts";
+import type { DatabaseSync, SQLOutputValue } from "node:sqlite";
+import type { Reason } from "../mail/outcome.ts";
+import type { DeliveryState, QueueStats, QueueTotals } from "./queue.ts";
 import { bodyFileName } from "./body-file.ts";
-import type { BodyRow, Calls, ContentKey, HeaderRow } from "./sqlite-protocol.ts";
+import type { BodyRow, Calls, ContentKey, FilterRow, HeaderRow } from "./sqlite-protocol.ts";
 import { bind, bytes, conditions, DELIVERY_COLUMNS, text, toDeliveryRow, toKeyRow } from "./sqlite-rows.ts";
 
 type Read<K extends keyof Calls> = (input: Calls[K]["in"]) => Calls[K]["out"];
@@ -14,6 +15,7 @@ export interface Reads {
   readonly body: Read<"body">;
   readonly list: Read<"list">;
   readonly stats: () => QueueStats;
+  readonly totals: Read<"totals">;
   /** Names of the body files. */
   readonly filed: () => string[];
 }
@@ -34,7 +36,10 @@ const DUE_DOMAINS = `
 export function prepareReads(database: DatabaseSync): Reads {
   const dueDomains = database.prepare(DUE_DOMAINS);
   const nextDue = database.prepare(
-    "SELECT min(next_attempt_at) AS at FROM delivery WHERE state = 'waiting' AND next_attempt_at > $1",
+    `SELECT min(at) AS at FROM (
+       SELECT min(next_attempt_at) AS at FROM delivery WHERE state = 'waiting' AND next_attempt_at > $1
+       UNION ALL
+       SELECT min(notice_at) FROM delivery WHERE state = 'waiting' AND notice_at IS NOT NULL AND notice_at > $1)`,
   );
   const first = database.prepare(`SELECT m.id AS message_id, m.key_id, m.wrapped_key, m.part, m.body_length AS length,
      c.body FROM message m JOIN content c ON c.message = m.seq WHERE m.id = $1`);
@@ -79,6 +84,7 @@ export function prepareReads(database: DatabaseSync): Reads {
         .map(toDeliveryRow);
     },
     stats: () => stats(database),
+    totals: (filter) => totals(database, filter),
     filed: () =>
       database
         .prepare(`SELECT id, part FROM message WHERE filed = 1 UNION ALL
@@ -96,4 +102,35 @@ function stats(database: DatabaseSync): QueueStats {
   const messages = Number(database.prepare("SELECT count(*) AS n FROM message").get()?.["n"] ?? 0);
   const oldest = database.prepare("SELECT received_at FROM message ORDER BY seq LIMIT 1").get()?.["received_at"];
   return { messages, deliveries, ...(typeof oldest === "number" && { oldest }) };
+}
+
+/** Of the clear columns only: nothing is unsealed, however much matches. */
+function totals(database: DatabaseSync, filter: FilterRow): QueueTotals {
+  const { where, values } = conditions(filter, []);
+  const joined = `FROM delivery d JOIN message m ON m.seq = d.message WHERE true${where}`;
+  const all = (sql: string): Record<string, SQLOutputValue>[] => database.prepare(sql).all(bind(...values));
+  const [sum] = all(`SELECT sum(n) AS deliveries, count(*) AS messages, sum(size) AS size
+    FROM (SELECT count(*) AS n, m.size AS size ${joined} GROUP BY d.message)`);
+  const groups = all(
+    `SELECT d.domain, d.reason, d.state, count(*) AS n ${joined} GROUP BY d.domain, d.reason, d.state`,
+  );
+  const byState: Record<DeliveryState, number> = { waiting: 0, leased: 0, held: 0, parked: 0 };
+  for (const row of groups) byState[text(row["state"]) as DeliveryState] += Number(row["n"]);
+  return {
+    deliveries: Number(sum?.["deliveries"] ?? 0),
+    messages: Number(sum?.["messages"] ?? 0),
+    size: Number(sum?.["size"] ?? 0),
+    byDomain: tally(groups, "domain").map(([domain, deliveries]) => ({ domain: domain ?? "", deliveries })),
+    byReason: tally(groups, "reason").map(([reason, deliveries]) => ({ reason: reason as Reason | null, deliveries })),
+    byState,
+  };
+}
+
+function tally(rows: readonly Record<string, SQLOutputValue>[], column: string): [string | null, number][] {
+  const counts = new Map<string | null, number>();
+  for (const row of rows) {
+    const key = typeof row[column] === "string" ? row[column] : null;
+    counts.set(key, (counts.get(key) ?? 0) + Number(row["n"]));
+  }
+  return [...counts].toSorted((a, b) => b[1] - a[1] || (a[0] ?? "").localeCompare(b[0] ?? ""));
 }

@@ -11,7 +11,7 @@ export function bind(...values: readonly SQLInputValue[]): Record<string, SQLInp
 }
 
 export const DELIVERY_COLUMNS = `d.seq, d.id, d.domain, d.partner, d.positions, d.state, d.next_attempt_at, d.expires_at,
-  d.attempts, d.reason, d.detail, d.content, m.id AS message_id, m.key_id, m.wrapped_key, m.part, m.facts, m.size, m.received_at`;
+  d.attempts, d.reason, d.detail, d.notice_at, d.course, d.content, m.id AS message_id, m.key_id, m.wrapped_key, m.part, m.facts, m.size, m.received_at`;
 
 /** Conditions on `delivery d JOIN message m`, each behind an AND; their parameters follow the given ones. */
 export function conditions(
@@ -68,6 +68,8 @@ export function toDeliveryRow(row: Row): DeliveryRow {
     attempts: Number(row["attempts"]),
     reason: textOrNull(row["reason"]),
     detail: row["detail"] instanceof Uint8Array ? row["detail"] : null,
+    noticeAt: typeof row["notice_at"] === "number" ? row["notice_at"] : null,
+    course: row["course"] instanceof Uint8Array ? row["course"] : null,
     seq: Number(row["seq"]),
   };
 }

@@ -5,6 +5,7 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import type {
   Calls,
+  ChangeRow,
   CompletionRow,
   DeliveryRow,
   EngineStart,
@@ -21,7 +22,6 @@ export interface Writes {
   readonly complete: Write<"complete">;
   readonly park: Write<"park">;
   readonly claim: Write<"claim">;
-  readonly retry: Write<"retry">;
   readonly remove: Write<"remove">;
   /** After opening: leases that nobody holds are void, refused messages are forgotten, no wait is longer than a day. */
   readonly settle: (start: EngineStart) => void;
@@ -43,6 +43,8 @@ interface Statements {
   readonly park: StatementSync;
   readonly due: StatementSync;
   readonly lease: StatementSync;
+  readonly change: StatementSync;
+  readonly notice: StatementSync;
 }
 
 export function prepareWrites(database: DatabaseSync): Writes {
@@ -59,13 +61,6 @@ export function prepareWrites(database: DatabaseSync): Writes {
       return null;
     },
     claim: ({ domain, now, limit }) => claim(sql, bind(domain, now, limit)),
-    retry: ({ filter, now }) => {
-      const { where, values } = conditions(filter, [now]);
-      const due = `UPDATE delivery SET state = 'waiting', next_attempt_at = $1 WHERE seq IN (
-        SELECT d.seq FROM delivery d JOIN message m ON m.seq = d.message
-        WHERE d.state IN ('waiting', 'parked')${where})`;
-      return Number(database.prepare(due).run(bind(...values)).changes);
-    },
     remove: ({ filter, limit }) => {
       const { where, values } = conditions(filter, [limit]);
       const matches = `SELECT d.seq, d.message, d.positions FROM delivery d JOIN message m ON m.seq = d.message
@@ -81,7 +76,7 @@ export function prepareWrites(database: DatabaseSync): Writes {
     settle: ({ now, held, forget }) => {
       database.prepare("DELETE FROM message WHERE id IN (SELECT value FROM json_each($1))").run(bind(json(forget)));
       database
-        .prepare(`UPDATE delivery SET state = 'waiting', next_attempt_at = min(next_attempt_at, $1)
+        .prepare(`UPDATE delivery SET state = back, next_attempt_at = min(next_attempt_at, $1)
           WHERE state = 'leased' AND id NOT IN (SELECT value FROM json_each($2))`)
         .run(bind(now, json(held)));
       // The clock that this was reckoned by has been set back since.
@@ -105,8 +100,8 @@ function prepare(database: DatabaseSync): Statements {
     filedParts: sql("SELECT number FROM part WHERE message = $1 AND filed = 1"),
     content: sql("INSERT INTO content (message, header, body) VALUES ($1, $2, $3)"),
     delivery:
-      sql(`INSERT INTO delivery (id, message, domain, partner, positions, state, next_attempt_at, expires_at, content)
-      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`),
+      sql(`INSERT INTO delivery (id, message, domain, partner, positions, state, next_attempt_at, expires_at, content,
+        notice_at, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`),
     tag: sql("INSERT INTO tag (tag, delivery) VALUES ($1, $2) ON CONFLICT DO NOTHING"),
     leased: sql("SELECT seq, message, positions FROM delivery WHERE id = $1 AND state = 'leased'"),
     ends: sql(`UPDATE message SET ends = (
@@ -122,8 +117,11 @@ function prepare(database: DatabaseSync): Statements {
     park: sql("UPDATE delivery SET state = 'parked', detail = coalesce($2, detail) WHERE id = $1 AND state = 'leased'"),
     due: sql(`SELECT ${DELIVERY_COLUMNS} FROM delivery d JOIN message m ON m.seq = d.message
       WHERE d.state = 'waiting' AND d.domain = $1 AND d.next_attempt_at <= $2
-      ORDER BY d.next_attempt_at LIMIT $3`),
-    lease: sql("UPDATE delivery SET state = 'leased' WHERE seq = $1"),
+      ORDER BY d.next_attempt_at, d.seq LIMIT $3`),
+    lease: sql("UPDATE delivery SET state = 'leased', back = 'waiting' WHERE seq = $1"),
+    change: sql(`UPDATE delivery SET course = coalesce($2, course), expires_at = coalesce($3, expires_at),
+        attempts = coalesce($4, attempts) WHERE seq = $1`),
+    notice: sql("UPDATE delivery SET notice_at = $2 WHERE seq = $1"),
   };
 }
 
@@ -140,9 +138,9 @@ function insertMessage(sql: Statements, row: MessageRow): void {
 }
 
 function insertDelivery(sql: Statements, message: number | bigint, row: NewDeliveryRow): void {
-  const { id, domain, partner, positions, state, nextAttemptAt, expiresAt, content, tags } = row;
+  const { id, domain, partner, positions, state, nextAttemptAt, expiresAt, content, noticeAt, reason, tags } = row;
   const { lastInsertRowid } = sql.delivery.run(
-    bind(id, message, domain, partner, json(positions), state, nextAttemptAt, expiresAt, content),
+    bind(id, message, domain, partner, json(positions), state, nextAttemptAt, expiresAt, content, noticeAt, reason),
   );
   for (const tag of tags) sql.tag.run(bind(tag, lastInsertRowid));
 }
@@ -160,7 +158,13 @@ function complete(sql: Statements, row: CompletionRow): readonly GoneRow[] | nul
   addEnds(sql, message, ended);
   const { at = null, reason = null, detail = null } = row.next ?? {};
   sql.wait.run(bind(seq, json(left), row.counts ? 1 : 0, at, reason, detail));
+  if (row.change !== null) change(sql, seq, row.change);
   return [];
+}
+
+function change(sql: Statements, seq: number, { course, expiresAt, noticeAt, attempts }: ChangeRow): void {
+  sql.change.run(bind(seq, course ?? null, expiresAt ?? null, attempts ?? null));
+  if (noticeAt !== undefined) sql.notice.run(bind(seq, noticeAt));
 }
 
 /** The message goes with its last delivery, and its key with it. */

@@ -380,7 +380,7 @@ export function queueContract(engine: EngineUnderTest): void {
         expect(await queue.claim("partner.test", NOW + 1e9, 1)).toEqual([]);
         const [item] = await queue.list({});
         expect(item).toMatchObject({ state: "parked", detail: "The body fails authentication" });
-        expect(await queue.retry({ id: facts.id }, NOW)).toBe(1);
+        expect(await queue.retry({ id: facts.id }, NOW, true)).toBe(1);
         expect(await queue.claim("partner.test", NOW, 1)).toHaveLength(1);
       });
     });

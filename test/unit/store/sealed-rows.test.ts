@@ -66,7 +66,7 @@ function stored(row: MessageRow, change: Partial<DeliveryRow> = {}): DeliveryRow
   if (first === undefined) throw new TypeError("No delivery");
   const { keyId, part, wrapped, size, receivedAt } = row;
   const ofMessage = { messageId: row.id, keyId, part, wrapped, facts: row.facts, size, receivedAt };
-  return { ...first, ...ofMessage, attempts: 0, reason: null, detail: null, seq: 1, ...change };
+  return { ...first, ...ofMessage, attempts: 0, reason: null, detail: null, course: null, seq: 1, ...change };
 }
 
 describe("a message with several contents", () => {
