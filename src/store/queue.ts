@@ -3,7 +3,8 @@
  *
  *   state     meaning                                   leaves to
  *   waiting   due at next_attempt_at                    leased (claim…, seize), held (hold), gone (remove)
- *   leased    one worker incarnation has it in hand     waiting (deferred, lease void), gone (every recipient ended)
+ *   leased    one worker incarnation has it in hand     waiting (deferred), the state before (lease void, nothing tried),
+ *                                                       parked (damaged), gone (every recipient ended)
  *   held      a person stopped it                       waiting (release), leased (seize), gone (remove)
  *   parked    its sealed content failed authentication  waiting (retry), leased (seize), gone (remove)
  *
@@ -77,7 +78,10 @@ export interface Completion {
   readonly deliveryId: string;
   /** Recipients that ended in this attempt. */
   readonly ended: readonly { readonly position: number; readonly end: RecipientEnd }[];
-  /** For those that still wait; absent when none does. */
+  /**
+   * For those that still wait; absent when none does. Absent while some are left: the delivery goes back to the state
+   * that it was leased from (what was held stays held), and its time, reason and detail stay.
+   */
   readonly next?: { readonly at: number; readonly reason: Reason; readonly detail: string };
   /** False when the attempt never reached a peer by our own doing (shutdown): it is not counted. */
   readonly counts: boolean;
@@ -117,7 +121,7 @@ export interface QueueFilter {
   readonly before?: number;
   /** For `list` only; 100 when absent. */
   readonly limit?: number;
-  /** Continue after this item: its `cursor`, or its delivery id while it exists. */
+  /** For `list` and `seize`: continue after this item: its `cursor`, or its delivery id while it exists. */
   readonly after?: string;
 }
 
@@ -146,11 +150,11 @@ export interface QueueStore {
   readonly dueDomains: (now: number, except: ReadonlySet<string>, limit: number) => Promise<readonly string[]>;
   /** Leases up to `limit` due deliveries of one domain, oldest due first. */
   readonly claim: (domain: string, now: number, limit: number) => Promise<readonly Delivery[]>;
-  /** Leases up to `limit` of one domain whose lifetime has passed, due or not, the longest expired first. */
+  /** Leases up to `limit` due deliveries of one domain whose lifetime has passed, the longest expired first. */
   readonly claimExpired: (domain: string, now: number, limit: number) => Promise<readonly Delivery[]>;
   /** Leases up to `limit` that wait and are owed a delay notice, wherever they go, the longest owed first. */
   readonly claimNotices: (now: number, limit: number) => Promise<readonly Delivery[]>;
-  /** Leases up to `limit` matches in whatever state they are, but leased: a person ends or changes them. Oldest first. */
+  /** Leases up to `limit` matches in whatever state they are, but leased: a person ends or changes them. Oldest first, `after` as in `list`. */
   readonly seize: (filter: QueueFilter, limit: number) => Promise<readonly Delivery[]>;
   /** Epoch ms at which something waiting becomes due after `now`, an attempt or a delay notice; undefined when nothing will. */
   readonly nextDue: (now: number) => Promise<number | undefined>;

@@ -132,6 +132,20 @@ export interface FilterRow {
   readonly tags: readonly Uint8Array[];
 }
 
+/** So many of the matches, in order of arrival. */
+export interface Slice {
+  readonly filter: FilterRow;
+  readonly limit: number;
+  /** A delivery's place in that order, or its id; null: from the first. */
+  readonly after: number | string | null;
+}
+
+/** How many matches of a slice there were, and the last one's place. */
+export interface Changed {
+  readonly changed: number;
+  readonly last: number;
+}
+
 export interface ContentKey {
   readonly messageId: string;
   readonly content: number;
@@ -155,17 +169,14 @@ export interface Calls {
     readonly in: { readonly now: number; readonly limit: number };
     readonly out: readonly DeliveryRow[];
   };
-  readonly seize: {
-    readonly in: { readonly filter: FilterRow; readonly limit: number };
-    readonly out: readonly DeliveryRow[];
-  };
+  readonly seize: { readonly in: Slice; readonly out: readonly DeliveryRow[] };
   readonly postpone: {
-    readonly in: { readonly domain: string; readonly closed: Closed; readonly limit: number };
+    readonly in: { readonly domains: readonly string[]; readonly closed: Closed; readonly limit: number };
     readonly out: number;
   };
   readonly hasten: {
     readonly in: {
-      readonly domain: string;
+      readonly domains: readonly string[];
       readonly now: number;
       readonly reasons: readonly string[];
       readonly limit: number;
@@ -173,12 +184,9 @@ export interface Calls {
     readonly out: number;
   };
   readonly shiftClock: { readonly in: { readonly ms: number; readonly latest: number }; readonly out: null };
-  readonly retry: {
-    readonly in: { readonly filter: FilterRow; readonly now: number; readonly parked: boolean };
-    readonly out: number;
-  };
-  readonly hold: { readonly in: FilterRow; readonly out: number };
-  readonly release: { readonly in: { readonly filter: FilterRow; readonly now: number }; readonly out: number };
+  readonly retry: { readonly in: Slice & { readonly now: number; readonly parked: boolean }; readonly out: Changed };
+  readonly hold: { readonly in: Slice; readonly out: Changed };
+  readonly release: { readonly in: Slice & { readonly now: number }; readonly out: Changed };
   readonly totals: { readonly in: FilterRow; readonly out: QueueTotals };
   readonly remove: {
     readonly in: { readonly filter: FilterRow; readonly limit: number };
@@ -191,10 +199,7 @@ export interface Calls {
   readonly nextDue: { readonly in: number; readonly out: number | null };
   readonly header: { readonly in: ContentKey; readonly out: HeaderRow | null };
   readonly body: { readonly in: ContentKey; readonly out: (HeaderRow & { readonly stored: BodyRow | null }) | null };
-  readonly list: {
-    readonly in: { readonly filter: FilterRow; readonly limit: number; readonly after: number | string | null };
-    readonly out: readonly DeliveryRow[];
-  };
+  readonly list: { readonly in: Slice; readonly out: readonly DeliveryRow[] };
   readonly stats: { readonly in: null; readonly out: QueueStats };
   /** Empties the log; `shrink` gives free pages back to the disk. False: somebody reads, try again. */
   readonly maintain: { readonly in: { readonly shrink: boolean }; readonly out: boolean };

@@ -4,7 +4,7 @@ import type { Reason } from "../mail/outcome.ts";
 import type { DeliveryState, QueueStats, QueueTotals } from "./queue.ts";
 import { bodyFileName } from "./body-file.ts";
 import type { BodyRow, Calls, ContentKey, FilterRow, HeaderRow } from "./sqlite-protocol.ts";
-import { bind, bytes, conditions, DELIVERY_COLUMNS, text, toDeliveryRow, toKeyRow } from "./sqlite-rows.ts";
+import { bind, bytes, conditions, DELIVERY_COLUMNS, select, text, toDeliveryRow, toKeyRow } from "./sqlite-rows.ts";
 
 type Read<K extends keyof Calls> = (input: Calls[K]["in"]) => Calls[K]["out"];
 
@@ -60,7 +60,6 @@ export function prepareReads(database: DatabaseSync): Reads {
     const inRow = row["body"] instanceof Uint8Array ? row["body"] : null;
     return { ...toKeyRow(row), length: Number(row["length"]), body: inRow };
   };
-  const seqOf = database.prepare("SELECT seq FROM delivery WHERE id = $1");
   return {
     dueDomains: ({ now, except, limit }) =>
       dueDomains.all(bind(now, JSON.stringify(except), limit)).map((row) => text(row["domain"])),
@@ -73,16 +72,7 @@ export function prepareReads(database: DatabaseSync): Reads {
       const header = headerOf(which);
       return header && { ...header, stored: bodyOf(header) };
     },
-    list: ({ filter, limit, after }) => {
-      const from = typeof after === "string" ? Number(seqOf.get(bind(after))?.["seq"] ?? 0) : (after ?? 0);
-      const { where, values } = conditions(filter, [from, limit]);
-      const sql = `SELECT ${DELIVERY_COLUMNS} FROM delivery d JOIN message m ON m.seq = d.message
-        WHERE d.seq > $1${where} ORDER BY d.seq LIMIT $2`;
-      return database
-        .prepare(sql)
-        .all(bind(...values))
-        .map(toDeliveryRow);
-    },
+    list: (slice) => select(database, slice, { columns: DELIVERY_COLUMNS, among: "true" }).map(toDeliveryRow),
     stats: () => stats(database),
     totals: (filter) => totals(database, filter),
     filed: () =>

@@ -1,7 +1,7 @@
-/** Between SQL and the protocol: parameters, filter conditions and rows. Pure. */
-import type { SQLInputValue, SQLOutputValue } from "node:sqlite";
+/** Between SQL and the protocol: parameters, filter conditions and rows. */
+import type { DatabaseSync, SQLInputValue, SQLOutputValue } from "node:sqlite";
 import type { DeliveryState } from "./queue.ts";
-import type { DeliveryRow, FilterRow, GoneRow, KeyRow } from "./sqlite-protocol.ts";
+import type { DeliveryRow, FilterRow, GoneRow, KeyRow, Slice } from "./sqlite-protocol.ts";
 
 export type Row = Record<string, SQLOutputValue>;
 
@@ -33,6 +33,23 @@ export function conditions(
   add("m.received_at <", filter.before);
   for (const tag of filter.tags) add("d.seq IN (SELECT delivery FROM tag WHERE tag =", tag, ")");
   return { where: terms.join(""), values };
+}
+
+/** The matches of a slice, in order of arrival. */
+export function select(
+  database: DatabaseSync,
+  { filter, limit, after }: Slice,
+  { columns, among }: { readonly columns: string; readonly among: string },
+): Row[] {
+  const from = typeof after === "string" ? placeOf(database, after) : (after ?? 0);
+  const { where, values } = conditions(filter, [from, limit]);
+  const sql = `SELECT ${columns} FROM delivery d JOIN message m ON m.seq = d.message
+    WHERE ${among} AND d.seq > $1${where} ORDER BY d.seq LIMIT $2`;
+  return database.prepare(sql).all(bind(...values));
+}
+
+function placeOf(database: DatabaseSync, deliveryId: string): number {
+  return Number(database.prepare("SELECT seq FROM delivery WHERE id = $1").get(bind(deliveryId))?.["seq"] ?? 0);
 }
 
 export function toKeyRow(row: Row): KeyRow {

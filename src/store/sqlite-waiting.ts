@@ -2,9 +2,9 @@
  * The statements about what waits: leasing it for other ends than an attempt, moving its times, holding it. Each runs
  * inside a transaction that its caller has begun. In slices where much may match, so that other work goes between.
  */
-import type { DatabaseSync, SQLInputValue } from "node:sqlite";
-import type { Calls, DeliveryRow } from "./sqlite-protocol.ts";
-import { bind, conditions, DELIVERY_COLUMNS, toDeliveryRow } from "./sqlite-rows.ts";
+import type { DatabaseSync } from "node:sqlite";
+import type { Calls, Changed, DeliveryRow, Slice } from "./sqlite-protocol.ts";
+import { bind, DELIVERY_COLUMNS, select, toDeliveryRow } from "./sqlite-rows.ts";
 
 type Write<K extends keyof Calls> = (input: Calls[K]["in"]) => Calls[K]["out"];
 
@@ -25,7 +25,7 @@ const JOINED = "delivery d JOIN message m ON m.seq = d.message";
 
 export function prepareWaiting(database: DatabaseSync): Waiting {
   const expired = database.prepare(`SELECT ${DELIVERY_COLUMNS} FROM ${JOINED}
-    WHERE d.state = 'waiting' AND d.domain = $1 AND d.expires_at <= $2 ORDER BY d.expires_at, d.seq LIMIT $3`);
+    WHERE d.state = 'waiting' AND d.domain = $1 AND d.expires_at <= $2 AND d.next_attempt_at <= $2 ORDER BY d.expires_at, d.seq LIMIT $3`);
   const owed = database.prepare(`SELECT ${DELIVERY_COLUMNS} FROM ${JOINED}
     WHERE d.state = 'waiting' AND d.notice_at IS NOT NULL AND d.notice_at <= $1 ORDER BY d.notice_at, d.seq LIMIT $2`);
   const lease = database.prepare("UPDATE delivery SET state = 'leased', back = state WHERE seq = $1");
@@ -35,44 +35,39 @@ export function prepareWaiting(database: DatabaseSync): Waiting {
   };
   const postpone = database.prepare(`UPDATE delivery SET attempts = attempts + 1,
       next_attempt_at = min($1, max(expires_at, $2)), detail = CASE WHEN reason IS $3 THEN detail END, reason = $3
-    WHERE seq IN (SELECT seq FROM delivery
-      WHERE state = 'waiting' AND domain = $4 AND next_attempt_at <= $2 AND expires_at > $2 LIMIT $5)`);
+    WHERE seq IN (SELECT seq FROM delivery WHERE state = 'waiting' AND domain IN (SELECT value FROM json_each($4))
+      AND next_attempt_at <= $2 AND expires_at > $2 LIMIT $5)`);
   const hasten = database.prepare(`UPDATE delivery SET next_attempt_at = $1
-    WHERE seq IN (SELECT seq FROM delivery WHERE state = 'waiting' AND domain = $2 AND next_attempt_at > $1
-      AND reason IN (SELECT value FROM json_each($3)) LIMIT $4)`);
+    WHERE seq IN (SELECT seq FROM delivery WHERE state = 'waiting' AND domain IN (SELECT value FROM json_each($2))
+      AND next_attempt_at > $1 AND reason IN (SELECT value FROM json_each($3)) LIMIT $4)`);
   const shift = database.prepare(
     "UPDATE delivery SET expires_at = min(expires_at + $1, $2), notice_at = notice_at + $1",
   );
-  /** The matches in `states` become what `change` says. */
-  const update = (change: string, states: string, filter: Calls["hold"]["in"], given: SQLInputValue[]): number => {
-    const { where, values } = conditions(filter, given);
-    const sql = `UPDATE delivery SET ${change} WHERE seq IN (SELECT d.seq FROM ${JOINED} WHERE d.state IN (${states})${where})`;
-    return Number(database.prepare(sql).run(bind(...values)).changes);
+  const due = database.prepare("UPDATE delivery SET state = 'waiting', next_attempt_at = $2 WHERE seq = $1");
+  const stop = database.prepare("UPDATE delivery SET state = 'held' WHERE seq = $1");
+  const matching = (slice: Slice, states: string): number[] =>
+    select(database, slice, { columns: "d.seq", among: `d.state IN (${states})` }).map((row) => Number(row["seq"]));
+  const each = (seqs: readonly number[], change: (seq: number) => unknown): Changed => {
+    for (const seq of seqs) change(seq);
+    return { changed: seqs.length, last: seqs.at(-1) ?? 0 };
   };
   return {
     claimExpired: ({ domain, now, limit }) => leased(expired.all(bind(domain, now, limit)).map(toDeliveryRow)),
     claimNotices: ({ now, limit }) => leased(owed.all(bind(now, limit)).map(toDeliveryRow)),
-    seize: ({ filter, limit }) => {
-      const { where, values } = conditions(filter, [limit]);
-      const sql = `SELECT ${DELIVERY_COLUMNS} FROM ${JOINED} WHERE d.state <> 'leased'${where} ORDER BY d.seq LIMIT $1`;
-      return leased(
-        database
-          .prepare(sql)
-          .all(bind(...values))
-          .map(toDeliveryRow),
-      );
-    },
-    postpone: ({ domain, closed: { until, now, reason }, limit }) =>
-      Number(postpone.run(bind(until, now, reason, domain, limit)).changes),
-    hasten: ({ domain, now, reasons, limit }) =>
-      Number(hasten.run(bind(now, domain, JSON.stringify(reasons), limit)).changes),
+    seize: (slice) =>
+      leased(select(database, slice, { columns: DELIVERY_COLUMNS, among: "d.state <> 'leased'" }).map(toDeliveryRow)),
+    // What has expired is left to claimExpired: it would be due again at once.
+    postpone: ({ domains, closed: { until, now, reason }, limit }) =>
+      until <= now ? 0 : Number(postpone.run(bind(until, now, reason, JSON.stringify(domains), limit)).changes),
+    hasten: ({ domains, now, reasons, limit }) =>
+      Number(hasten.run(bind(now, JSON.stringify(domains), JSON.stringify(reasons), limit)).changes),
     shiftClock: ({ ms, latest }) => {
       shift.run(bind(ms, latest));
       return null;
     },
-    retry: ({ filter, now, parked }) =>
-      update("state = 'waiting', next_attempt_at = $1", parked ? "'waiting', 'parked'" : "'waiting'", filter, [now]),
-    hold: (filter) => update("state = 'held'", "'waiting'", filter, []),
-    release: ({ filter, now }) => update("state = 'waiting', next_attempt_at = $1", "'held'", filter, [now]),
+    retry: ({ now, parked, ...slice }) =>
+      each(matching(slice, parked ? "'waiting', 'parked'" : "'waiting'"), (seq) => due.run(bind(seq, now))),
+    hold: (slice) => each(matching(slice, "'waiting'"), (seq) => stop.run(bind(seq))),
+    release: ({ now, ...slice }) => each(matching(slice, "'held'"), (seq) => due.run(bind(seq, now))),
   };
 }

@@ -109,7 +109,8 @@ function prepare(database: DatabaseSync): Statements {
           (SELECT value FROM json_each(ends) UNION ALL SELECT value FROM json_each($2)))
       WHERE seq = $1`),
     dropDelivery: sql("DELETE FROM delivery WHERE seq = $1"),
-    wait: sql(`UPDATE delivery SET state = 'waiting', positions = $2, attempts = attempts + $3,
+    // Without a next time the lease did not try it: what a person had stopped stays stopped.
+    wait: sql(`UPDATE delivery SET state = CASE WHEN $4 IS NULL THEN back ELSE 'waiting' END, positions = $2, attempts = attempts + $3,
         next_attempt_at = coalesce($4, next_attempt_at), reason = coalesce($5, reason), detail = coalesce($6, detail)
       WHERE seq = $1`),
     dropEmpty: sql(`DELETE FROM message WHERE seq = $1 AND NOT EXISTS (SELECT 1 FROM delivery WHERE message = $1)

@@ -7,7 +7,7 @@ import type { FinishedMessage, QueueFilter, QueueStore } from "./queue.ts";
 import type { QueueKey } from "./seal.ts";
 import { toFilterRow, toQueueItem } from "./sealed-rows.ts";
 import type { Link } from "./sqlite-link.ts";
-import type { DeliveryRow, FilterRow, GoneRow } from "./sqlite-protocol.ts";
+import type { Changed, DeliveryRow, FilterRow, GoneRow, Slice } from "./sqlite-protocol.ts";
 
 export interface WaitingDeps {
   readonly key: QueueKey;
@@ -33,23 +33,25 @@ export function waitingOf(deps: WaitingDeps): WaitingPort {
   return {
     ...leasesOf(deps, row),
     list: async (filter) => {
-      const { limit = LISTED_BY_DEFAULT, after = null } = filter;
-      const from = after?.startsWith("#") === true ? Number(after.slice(1)) : after;
-      const rows = await link.call("list", { filter: row(filter), limit, after: from });
-      return rows.map((found) => toQueueItem(found, key));
+      const { limit = LISTED_BY_DEFAULT } = filter;
+      return (await link.call("list", { filter: row(filter), limit, after: placeOf(filter) })).map((found) =>
+        toQueueItem(found, key),
+      );
     },
     totals: (filter) => link.call("totals", row(filter)),
     postpone: (domains, closed) =>
-      run(() => inSlices(domains, (domain) => link.call("postpone", { domain, closed, limit: SLICE }))),
+      run(() => untilFewer(() => link.call("postpone", { domains, closed, limit: SLICE }))),
     hasten: (domains, now, reasons) =>
-      run(() => inSlices(domains, (domain) => link.call("hasten", { domain, now, reasons, limit: SLICE }))),
+      run(() => untilFewer(() => link.call("hasten", { domains, now, reasons, limit: SLICE }))),
     shiftClock: (ms, latest) =>
       run(async () => {
         await link.call("shiftClock", { ms, latest });
       }),
-    retry: (filter, now, parked = false) => run(() => link.call("retry", { filter: row(filter), now, parked })),
-    hold: (filter) => run(() => link.call("hold", row(filter))),
-    release: (filter, now) => run(() => link.call("release", { filter: row(filter), now })),
+    retry: (filter, now, parked = false) =>
+      run(() => inOrder((after) => link.call("retry", { filter: row(filter), limit: SLICE, after, now, parked }))),
+    hold: (filter) => run(() => inOrder((after) => link.call("hold", { filter: row(filter), limit: SLICE, after }))),
+    release: (filter, now) =>
+      run(() => inOrder((after) => link.call("release", { filter: row(filter), limit: SLICE, after, now }))),
     remove: (filter) =>
       run(async () => {
         const all: FinishedMessage[] = [];
@@ -68,14 +70,37 @@ function leasesOf({ link, run, take }: WaitingDeps, row: (filter: QueueFilter) =
     claimExpired: (domain, now, limit) =>
       run(async () => take(await link.call("claimExpired", { domain, now, limit }))),
     claimNotices: (now, limit) => run(async () => take(await link.call("claimNotices", { now, limit }))),
-    seize: (filter, limit) => run(async () => take(await link.call("seize", { filter: row(filter), limit }))),
+    seize: (filter, limit) =>
+      run(async () => {
+        for (let after = placeOf(filter); ; ) {
+          const rows = await link.call("seize", { filter: row(filter), limit, after });
+          const taken = await take(rows);
+          // Those that are damaged are parked again: the others must be reached all the same.
+          if (taken.length > 0 || rows.length < limit) return taken;
+          after = rows.at(-1)?.seq ?? null;
+        }
+      }),
   };
 }
 
-async function inSlices(domains: readonly string[], change: (domain: string) => Promise<number>): Promise<number> {
-  let all = 0;
-  for (const domain of domains) {
-    for (let changed = SLICE; changed === SLICE; all += changed) changed = await change(domain);
+function placeOf({ after }: QueueFilter): Slice["after"] {
+  if (after === undefined) return null;
+  return after.startsWith("#") ? Number(after.slice(1)) : after;
+}
+
+async function untilFewer(change: () => Promise<number>): Promise<number> {
+  for (let all = 0; ; ) {
+    const changed = await change();
+    all += changed;
+    if (changed < SLICE) return all;
   }
-  return all;
+}
+
+async function inOrder(change: (after: number) => Promise<Changed>): Promise<number> {
+  for (let all = 0, after = 0; ; ) {
+    const { changed, last } = await change(after);
+    all += changed;
+    if (changed < SLICE) return all;
+    after = last;
+  }
 }
