@@ -5,7 +5,8 @@
 import type { Delivery, MessageFacts } from "./mail/delivery.ts";
 import { formatDomain } from "./mail/mailbox.ts";
 import type { DkimTreated } from "./mail/treatment.ts";
-import { failureNotice, type Notice } from "./notify/failure-notice.ts";
+import { failureNotice } from "./notify/failure-notice.ts";
+import type { Notice } from "./notify/notice.ts";
 import type { Emit } from "./report/events.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Random } from "./runtime/random.ts";

@@ -19,7 +19,7 @@ import { deliveryEvents } from "./report/delivery-event.ts";
 import type { Emit } from "./report/events.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Random } from "./runtime/random.ts";
-import { createDispatcher, type Dispatcher } from "./schedule/dispatcher.ts";
+import { createDispatcher, type Dispatcher, type Way } from "./schedule/dispatcher.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { createStsAlarms } from "./sts-alarms.ts";
 import type { FreshContent } from "./store/fresh-content.ts";
@@ -95,7 +95,12 @@ export function createOutgoing(deps: OutgoingDeps): Outgoing {
     clock,
     queue,
     attempt: relay,
-    destinationOf: (domain) => destinationUnder(snapshot(), domain, clock.now()),
+    random,
+    remind: () => Promise.reject(new Error("no delay notice is due yet")),
+    wayOf: (domain) => wayUnder(snapshot(), domain, clock.now()),
+    schedule: () => snapshot().settings.schedule,
+    ratePerDestination: () => snapshot().settings.ratePerDestination,
+    longestLifetimeMs: () => longestLifetime(snapshot()),
     concurrencyPerDestination: () => snapshot().settings.concurrencyPerDestination,
     onError: (error) => emit("error", { kind: "dispatch", detail: textOf(error) }),
   });
@@ -111,11 +116,16 @@ function stsFailed(emit: Emit): (trouble: StsTrouble) => void {
 }
 
 /** Slots are counted by where the mail for a domain goes; an address with a partner of its own counts with its domain. */
-function destinationUnder({ decide }: Snapshot, domain: string, now: number): string {
+function wayUnder({ decide }: Snapshot, domain: string, now: number): Way {
   const parsed = parseMailDomain(domain);
-  return parsed === undefined
-    ? domain
-    : destinationOf(decide({ localPart: "postmaster", domain: parsed }, now), domain);
+  if (parsed === undefined) return { host: domain, policy: "" };
+  const outbound = decide({ localPart: "postmaster", domain: parsed }, now);
+  return { host: destinationOf(outbound, domain), policy: outbound.partner ?? "" };
+}
+
+function longestLifetime({ settings: { policy } }: Snapshot): number {
+  const all = [policy.default, ...policy.partners.map(({ outbound }) => outbound)];
+  return all.reduce((most, { lifetimeMs }) => Math.max(most, lifetimeMs), policy.bounceLifetimeMs);
 }
 
 /** From memory while it is fresh, else record by record from the queue. */

@@ -189,12 +189,15 @@ async function store(
   const deliveries: NewDelivery[] = groups.map(({ recipients, ...group }, index) => {
     const id = `${facts.id}-${index}`;
     const { domain, expiresAt, content } = group;
-    const slot = deps.dispatcher.reserve(domain);
+    const reserved = deps.dispatcher.reserve(domain);
+    const waits = reserved !== undefined && "waits" in reserved ? reserved.waits : undefined;
+    const slot = reserved !== undefined && "submit" in reserved ? reserved : undefined;
     if (slot !== undefined)
       fresh.push({ slot, delivery: { id, message: facts, domain, recipients, attempts: 0, expiresAt, content } });
     const state = slot === undefined ? "waiting" : "leased";
     const positions = recipients.map(({ position }) => position);
-    return { ...group, id, positions, state, nextAttemptAt: facts.receivedAt };
+    const due = { nextAttemptAt: waits?.at ?? facts.receivedAt, ...(waits && { reason: waits.reason }) };
+    return { ...group, id, positions, state, ...due };
   });
   try {
     await deps.queue.enqueue({ facts, contents: contents.map(({ header, body }) => ({ header, body })), deliveries });

@@ -76,8 +76,8 @@ export function createRelay<V>(deps: RelayDeps<V>): (delivery: Delivery) => Prom
     const at = { now: deps.clock.now(), fraction: deps.random.fraction() };
     const settled = settle(delivery, outcomes, deps.policy().schedule, at);
     for (const attempted of attempts) report(deps, { ...attempted, nextAttemptAt: settled.next?.at });
-    const badly = settled.badly.map((ended) => withHost(ended, attempts));
-    await end(deps, delivery, { ...settled, badly });
+    const badly = [...settled.failed, ...settled.expired].map((ended) => withHost(ended, attempts));
+    await end(deps, delivery, settled, badly);
     return settled.report;
   };
 }
@@ -178,12 +178,17 @@ async function park<V>(deps: RelayDeps<V>, delivery: Delivery, error: StoreError
     until: undefined,
     remedy: `Message ${delivery.message.id} fails authentication and is parked: restore data_dir from backup, or remove it`,
   });
-  return {};
+  return { reached: false };
 }
 
-async function end<V>(deps: RelayDeps<V>, delivery: Delivery, settled: Settlement): Promise<void> {
+async function end<V>(
+  deps: RelayDeps<V>,
+  delivery: Delivery,
+  settled: Settlement,
+  badly: readonly EndedBadly[],
+): Promise<void> {
   await untilStored(deps, async () => {
-    const completion = await completionOf(deps, delivery, settled);
+    const completion = await completionOf(deps, delivery, settled, badly);
     const finished = await deps.queue.complete(completion);
     deps.completed(delivery, finished, completion.notices);
   });
@@ -206,8 +211,16 @@ async function untilStored<V>(deps: RelayDeps<V>, store: () => Promise<void>): P
 const STORE_PAUSE_MS = 1_000;
 const DEFECT_PAUSE_MS = 15 * 60_000;
 
-async function completionOf<V>(deps: RelayDeps<V>, delivery: Delivery, settled: Settlement): Promise<Completion> {
-  const { ended, next, badly } = settled;
+async function completionOf<V>(
+  deps: RelayDeps<V>,
+  delivery: Delivery,
+  { delivered, next }: Settlement,
+  badly: readonly EndedBadly[],
+): Promise<Completion> {
+  const ended = [
+    ...delivered.map(({ recipient: { position } }) => ({ position, end: "delivered" as const })),
+    ...badly.map(({ recipient: { position }, end }) => ({ position, end })),
+  ];
   const counts = !deps.stopping.aborted || ended.length > 0;
   const deliveryId = delivery.id;
   try {

@@ -72,9 +72,16 @@ export function problem<Kind extends "deferred" | "failed">(
   detail: string,
   smtp?: PeerReply,
 ): Problem<Kind> {
-  const klass = kind === "deferred" ? "4" : "5";
-  const fromPeer = smtp?.enhancedCode?.startsWith(klass) === true ? smtp.enhancedCode : undefined;
+  const fromPeer = smtp?.enhancedCode?.startsWith(classOf(kind)) === true ? smtp.enhancedCode : undefined;
+  return { kind, reason, detail, status: fromPeer ?? statusOfReason(kind, reason), ...(smtp && { smtp }) };
+}
+
+/** RFC 3463, where the peer gave none of its own. */
+export function statusOfReason(kind: "deferred" | "failed", reason: Reason): string {
   const generic = reason === "smtp-4xx" || reason === "smtp-5xx" ? "0.0" : TLS_STATUS;
-  const status = fromPeer ?? `${klass}.${STATUS[reason] ?? generic}`;
-  return { kind, reason, detail, status, ...(smtp && { smtp }) };
+  return `${classOf(kind)}.${STATUS[reason] ?? generic}`;
+}
+
+function classOf(kind: "deferred" | "failed"): "4" | "5" {
+  return kind === "deferred" ? "4" : "5";
 }

@@ -5,7 +5,7 @@
 import type { MessageFacts } from "../mail/delivery.ts";
 import type { Recipient } from "../mail/envelope.ts";
 import { formatDomain, formatMailbox, type Mailbox, needsSmtpUtf8 } from "../mail/mailbox.ts";
-import type { PeerReply, Problem } from "../mail/outcome.ts";
+import { type PeerReply, type Problem, statusOfReason } from "../mail/outcome.ts";
 import { headerLine, mailDate, printable } from "./header-line.ts";
 
 /** One recipient that was not reached. */
@@ -18,16 +18,35 @@ export interface Unreached {
   readonly remoteMta?: string;
 }
 
+/** One recipient that still waits. */
+export interface Delayed {
+  readonly recipient: Recipient;
+  readonly end: "delayed";
+  readonly problem: Pick<Problem<"deferred">, "reason" | "detail">;
+  /** Epoch ms of the last try. */
+  readonly until: number;
+}
+
+/** One recipient whose host has the message. `relayed`: it tells nobody of what comes after (RFC 3461 §5.2.7). */
+export interface Reached {
+  readonly recipient: Recipient;
+  readonly end: "relayed";
+  readonly smtp: PeerReply;
+  readonly remoteMta?: string;
+}
+
+export type Reported = Unreached | Delayed | Reached;
+
 export interface StatusInput {
   readonly hostname: string;
   readonly message: MessageFacts;
-  readonly unreached: readonly Unreached[];
+  readonly reported: readonly Reported[];
   /** Epoch ms. */
   readonly lastAttemptAt: number;
 }
 
 export function deliveryStatus(input: StatusInput): string {
-  const { message, unreached } = input;
+  const { message, reported } = input;
   const envid = message.envelope.mail.envid;
   const envelopeId = envid === undefined ? undefined : decodeXtext(envid);
   const perMessage = [
@@ -35,34 +54,52 @@ export function deliveryStatus(input: StatusInput): string {
     envelopeId === undefined ? "" : headerLine("Original-Envelope-Id", envelopeId),
     headerLine("Arrival-Date", mailDate(message.receivedAt)),
   ];
-  const most = unreached.length > 30 ? 80 : 300; // many recipients: the whole must stay small
-  return [perMessage.join(""), ...unreached.map((each) => recipientFields(each, input.lastAttemptAt, most))].join(
+  const most = reported.length > 30 ? 80 : 300; // many recipients: the whole must stay small
+  return [perMessage.join(""), ...reported.map((each) => recipientFields(each, input.lastAttemptAt, most))].join(
     "\r\n",
   );
 }
 
-function recipientFields({ recipient, end, problem, remoteMta }: Unreached, at: number, most: number): string {
+function recipientFields(reported: Reported, at: number, most: number): string {
+  const { recipient } = reported;
   const original = recipient.orcpt === undefined ? undefined : originalRecipient(recipient.orcpt);
+  const remoteMta = "remoteMta" in reported ? reported.remoteMta : undefined;
   return [
     original === undefined ? "" : headerLine("Original-Recipient", original),
     headerLine("Final-Recipient", finalRecipient(recipient.mailbox)),
-    headerLine("Action", "failed"),
-    headerLine("Status", statusOf(end, problem)),
+    headerLine("Action", ACTIONS[reported.end]),
+    headerLine("Status", statusOf(reported)),
     remoteMta === undefined ? "" : headerLine("Remote-MTA", `dns; ${printable(remoteMta, 255)}`),
-    headerLine("Diagnostic-Code", diagnosticCode(problem, most)),
+    headerLine("Diagnostic-Code", diagnosticCode(reported, most)),
     headerLine("Last-Attempt-Date", mailDate(at)),
+    reported.end === "delayed" ? headerLine("Will-Retry-Until", mailDate(reported.until)) : "",
   ].join("");
 }
 
+/** RFC 3464 §2.3.3 */
+const ACTIONS = { failed: "failed", expired: "failed", delayed: "delayed", relayed: "relayed" } as const;
+
 /** RFC 3463; a delivery that ran out of time is 5.4.7 whatever it waited for. */
-export function statusOf(end: Unreached["end"], { status }: Pick<Unreached["problem"], "status">): string {
-  if (end === "expired") return "5.4.7";
-  const subject = /^[245](\.\d{1,3}\.\d{1,3})$/.exec(status)?.[1] ?? ".0.0";
-  return `5${subject}`;
+export function statusOf(reported: Reported): string {
+  switch (reported.end) {
+    case "expired":
+      return "5.4.7";
+    case "failed": {
+      const subject = /^[245](\.\d{1,3}\.\d{1,3})$/.exec(reported.problem.status)?.[1] ?? ".0.0";
+      return `5${subject}`;
+    }
+    case "delayed":
+      return statusOfReason("deferred", reported.problem.reason);
+    case "relayed":
+      return /^2\.\d{1,3}\.\d{1,3}$/.exec(reported.smtp.enhancedCode ?? "")?.[0] ?? "2.0.0";
+  }
 }
 
 /** The peer's own words if it said no (RFC 3464 §2.3.6), else our reason and sentence. */
-function diagnosticCode({ reason, detail, smtp }: Unreached["problem"], most: number): string {
+function diagnosticCode(reported: Reported, most: number): string {
+  if (reported.end === "relayed") return `smtp; ${replyText(reported.smtp, most)}`;
+  const { reason, detail } = reported.problem;
+  const smtp = reported.end === "delayed" ? undefined : reported.problem.smtp;
   return smtp === undefined ? `x-sealpost; ${reason}: ${printable(detail, most)}` : `smtp; ${replyText(smtp, most)}`;
 }
 

@@ -18,6 +18,8 @@ export interface FailureFacts {
   readonly header: Buffer;
   readonly unreached: readonly Unreached[];
   readonly encryptionDemanded: boolean;
+  /** False: nothing that stands in the header is told. */
+  readonly withOriginal: boolean;
 }
 
 /** Shown by name; the delivery-status part has them all. */
@@ -28,7 +30,8 @@ const MOST_REPLIES = 3;
 export function failureBlocks(facts: FailureFacts, wording: Wording): readonly Block[] {
   const { failure } = wording;
   const received = wording.date(facts.message.receivedAt);
-  const subject = visible(decodeWords((fieldValues(facts.header, "Subject")[0] ?? "").slice(0, 1_000)), 150);
+  const written = facts.withOriginal ? (fieldValues(facts.header, "Subject")[0] ?? "") : "";
+  const subject = visible(decodeWords(written.slice(0, 1_000)), 150);
   const groups = [...groupByReason(facts.unreached).values()];
   return [
     { kind: "text", text: failure.opening({ hostname: facts.hostname, received, subject }) },
@@ -57,7 +60,7 @@ function groupBlocks(
   const names = group.slice(0, MOST_RECIPIENTS).map(({ recipient }) => visible(formatMailbox(recipient.mailbox), 400));
   const more = group.length > names.length ? [failure.andMore(group.length - names.length)] : [];
   const replies = new Set(group.flatMap(({ problem: { smtp } }) => (smtp === undefined ? [] : [replyText(smtp, 300)])));
-  const statuses = new Set(group.map((each) => statusOf(each.end, each.problem)));
+  const statuses = new Set(group.map((each) => statusOf(each)));
   const sentences = [
     failure.because(reasons[problem.reason](domain)),
     ...(end === "expired" ? [failure.expired] : []),

@@ -44,8 +44,8 @@ export const german: Wording = {
     bounced: () => "der Administrator dieses Gateways hat die Zustellung beendet",
     "internal-error": () => "dieses Gateway selbst hatte eine Störung",
   },
+  senderName: "Mail-Zustellung",
   failure: {
-    senderName: "Mail-Zustellung",
     subject: (domain) => `Nicht zugestellt: Ihre Nachricht an ${domain}`,
     opening: ({ hostname, received, subject }) =>
       `Hier ist das Mail-Gateway ${hostname}. Ihre Nachricht${subject === "" ? "" : ` „${subject}“`} vom ${received} wurde an die unten genannten Empfänger nicht zugestellt. Für sie folgt kein weiterer Versuch.`,

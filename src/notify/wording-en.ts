@@ -41,8 +41,8 @@ export const english: Wording = {
     bounced: () => "the administrator of this gateway has ended it",
     "internal-error": () => "this gateway itself had a fault",
   },
+  senderName: "Mail Delivery System",
   failure: {
-    senderName: "Mail Delivery System",
     subject: (domain) => `Not delivered: your message to ${domain}`,
     opening: ({ hostname, received, subject }) =>
       `This is the mail gateway ${hostname}. Your message${subject === "" ? "" : ` "${subject}"`} of ${received} was not delivered to the recipients named below. Nothing more will be tried for them.`,

@@ -13,11 +13,12 @@ export interface Wording {
   readonly date: (at: number) => string;
   /** What the mail system of `domain` did or lacks: the second half of `because`. No full stop. */
   readonly reasons: Readonly<Record<Reason, (domain: string) => string>>;
+  /** Display name of the From of every notice. */
+  readonly senderName: string;
   readonly failure: FailureWording;
 }
 
 export interface FailureWording {
-  readonly senderName: string;
   readonly subject: (domain: string) => string;
   /** Who writes, about which message. */
   readonly opening: (of: { readonly hostname: string; readonly received: string; readonly subject: string }) => string;

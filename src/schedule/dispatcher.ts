@@ -5,24 +5,60 @@
 import type { Delivery } from "../mail/delivery.ts";
 import type { Reason } from "../mail/outcome.ts";
 import type { Clock } from "../runtime/clock.ts";
-import { type Completion, type QueueStore, StoreError } from "../store/queue.ts";
+import type { Random } from "../runtime/random.ts";
+import type { QueueStore } from "../store/queue.ts";
+import { createClockWatch } from "./clock-watch.ts";
+import { type ClosedBy, createDestinations, type Place } from "./destinations.ts";
+import { createLeases } from "./leases.ts";
+import { createReminding } from "./reminding.ts";
+import { CLOSING_REASONS } from "./settle.ts";
+import { retryDelay, type RetrySchedule } from "./retry-schedule.ts";
 
-/** What an attempt says of its destination: `closedUntil` (epoch ms) after a connection, TLS or DNS failure. */
+/** What an attempt says of its destination. */
 export interface AttemptReport {
-  readonly closedUntil?: number;
-  /** Why, when it is closed. */
-  readonly closedBy?: { readonly reason: Reason; readonly detail: string };
+  /** Present: nothing else should be tried there for a while. */
+  readonly closedBy?: ClosedBy;
+  /** The peer took part in it to the end: what waits for the destination can go. */
+  readonly reached: boolean;
   /** Epoch ms of the delivery's next attempt, when it waits. */
   readonly nextAttemptAt?: number;
 }
 
+/** Where the mail for a domain goes under the policy of now. */
+export interface Way {
+  /** What slots, rate, and closings of the network are counted by. */
+  readonly host: string;
+  /** What closings by TLS are counted by, within a host: another policy may well be met there. */
+  readonly policy: string;
+}
+
 export interface DispatcherDeps {
   readonly clock: Clock;
-  readonly queue: Pick<QueueStore, "dueDomains" | "claim" | "nextDue" | "complete" | "retry">;
-  readonly attempt: (delivery: Delivery) => Promise<AttemptReport>;
-  /** What slots and back-off are counted by, for a recipient domain, under the policy of now. */
-  readonly destinationOf: (domain: string) => string;
+  readonly random: Pick<Random, "fraction">;
+  readonly queue: Pick<
+    QueueStore,
+    | "dueDomains"
+    | "claim"
+    | "claimExpired"
+    | "claimNotices"
+    | "nextDue"
+    | "complete"
+    | "retry"
+    | "postpone"
+    | "hasten"
+    | "shiftClock"
+  >;
+  /** `closed`: its time has passed while its destination is closed: it is settled as tried, without a connection. */
+  readonly attempt: (delivery: Delivery, closed?: ClosedBy) => Promise<AttemptReport>;
+  /** Its delay notice is due, and its lease is ours. */
+  readonly remind: (delivery: Delivery) => Promise<void>;
+  readonly wayOf: (domain: string) => Way;
+  readonly schedule: () => RetrySchedule;
   readonly concurrencyPerDestination: () => number;
+  /** Messages a minute; 0: no limit. */
+  readonly ratePerDestination: () => number;
+  /** No mail may wait longer than this, ms: bounds what a jump of the clock can do. */
+  readonly longestLifetimeMs: () => number;
   /** A defect: the loop goes on. */
   readonly onError: (error: unknown) => void;
 }
@@ -35,8 +71,11 @@ export interface Slot {
 }
 
 export interface Dispatcher {
-  /** Takes a slot for a fresh delivery to this domain; undefined: none is free, store it as waiting. */
-  readonly reserve: (domain: string) => Slot | undefined;
+  /**
+   * Takes a slot for a fresh delivery to this domain. `waits`: the destination is closed, store it as waiting until
+   * then; undefined: no slot is free, store it as due.
+   */
+  readonly reserve: (domain: string) => Slot | { readonly waits: Waits } | undefined;
   /** What found no slot is now stored as waiting: slots may have become free before that. */
   readonly arrived: (domain: string) => void;
   /** Looks for due mail now. */
@@ -47,36 +86,33 @@ export interface Dispatcher {
   readonly stop: () => Promise<void>;
 }
 
+/** Epoch ms, and why. */
+export interface Waits {
+  readonly at: number;
+  readonly reason: Reason;
+}
+
 /** Attempts under way at once, all destinations together: bounds sockets and memory. */
 const MOST_ATTEMPTS = 200;
 /** Those of them at destinations that were closed when last tried: many dead ones must not take every slot. */
 const MOST_DOUBTFUL = MOST_ATTEMPTS / 2;
-/** How long after it has opened again a destination that nobody tries is remembered as doubtful. */
-const DOUBTED_MS = 3_600_000;
 /** Claimed at once per destination and worked off one after another: one commit for several claims. */
 const CLAIM_BATCH = 20;
 const LONGEST_SLEEP_MS = 60_000;
-const STORE_PAUSE_MS = 1_000;
-/** A wall clock that was set back by more is noticed; less is waited out. */
-const SET_BACK_MS = 60_000;
-/** After an attempt that ended with a defect. */
-const DEFECT_PAUSE_MS = 15 * 60_000;
-const DEFECT = { reason: "internal-error", detail: "The attempt failed inside the gateway" } as const;
-
-interface Destination {
-  active: number;
-  closedUntil: number;
-  closedBy: NonNullable<AttemptReport["closedBy"]>;
-  /** The attempt that ended last closed it. */
-  doubtful: boolean;
-  /** Claimed, waiting for a slot. */
-  readonly backlog: Delivery[];
-}
-
-const NEVER_CLOSED = { reason: "connection-failed", detail: "" } as const;
 
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
-  const destinations = new Map<string, Destination>();
+  const { clock, queue } = deps;
+  const places = createDestinations({
+    monotonic: clock.monotonic,
+    concurrency: deps.concurrencyPerDestination,
+    rate: deps.ratePerDestination,
+    delay: (failures) => retryDelay(deps.schedule(), failures, deps.random.fraction()),
+  });
+  const leases = createLeases({ ...deps, isStopped: () => stopped });
+  const reminding = createReminding({ ...deps, leases, isStopped: () => stopped });
+  const heedClock = createClockWatch(deps, () => {
+    for (const place of places.all()) places.reopen(place);
+  });
   const active = { all: 0, doubtful: 0 };
   let stopped = false;
   let pumping = false;
@@ -85,106 +121,91 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const starved = { all: false, doubtful: false };
   let timer: { readonly at: number; readonly cancel: () => void } | undefined;
   let onIdle = (): void => undefined;
-  /** How far the wall clock is ahead of the monotonic one. */
-  let ahead = deps.clock.now() - deps.clock.monotonic();
 
-  const destination = (domain: string): [string, Destination] => {
-    const key = deps.destinationOf(domain);
-    const known: Destination = destinations.get(key) ?? {
-      active: 0,
-      closedUntil: 0,
-      closedBy: NEVER_CLOSED,
-      doubtful: false,
-      backlog: [],
-    };
-    destinations.set(key, known);
-    return [key, known];
+  const way = (domain: string): { place: Place; policy: string } => {
+    const { host, policy } = deps.wayOf(domain);
+    return { place: places.of(host), policy };
   };
-  const free = (place: Destination): number => {
-    if (stopped || place.closedUntil > deps.clock.now()) return 0;
+  const free = (place: Place): number => {
+    if (stopped) return 0;
     const left = place.doubtful ? MOST_DOUBTFUL - active.doubtful : Number.POSITIVE_INFINITY;
-    return Math.min(deps.concurrencyPerDestination() - place.active, MOST_ATTEMPTS - active.all, left);
+    return Math.min(places.free(place), MOST_ATTEMPTS - active.all, left);
   };
   /** Takes a slot; the returned function gives it back, once. */
-  const take = (key: string, place: Destination): (() => void) => {
+  const take = (place: Place): (() => void) => {
     const { doubtful } = place;
-    place.active += 1;
+    places.take(place);
     active.all += 1;
     if (doubtful) active.doubtful += 1;
     return () => {
       place.active -= 1;
       active.all -= 1;
       if (doubtful) active.doubtful -= 1;
-      drain(key, place);
+      drain(place);
       if ((starved.all || (doubtful && starved.doubtful)) && place.backlog.length === 0) wake();
       if (active.all === 0) onIdle();
     };
   };
-  const starve = (place: Destination): void => {
-    if (place.closedUntil > deps.clock.now()) return; // its timer is set
-    if (place.doubtful && active.doubtful >= MOST_DOUBTFUL) starved.doubtful = true;
+  const starve = (place: Place): void => {
+    const ms = place.fedUntil - clock.monotonic();
+    if (ms > 0) sleepFor(ms);
+    else if (place.doubtful && active.doubtful >= MOST_DOUBTFUL) starved.doubtful = true;
     else starved.all = true;
   };
-  /** Starts what was claimed, as far as there are slots; a place with nothing to remember is forgotten. */
-  const drain = (key: string, place: Destination): void => {
-    if (place.closedUntil > deps.clock.now()) handBack(place);
-    while (free(place) > 0) {
-      const next = place.backlog.shift();
-      if (next === undefined) break;
-      start(place, next, take(key, place));
+  /** Starts what was claimed, as far as there are slots; what its destination has closed to meanwhile waits, untried. */
+  const drain = (place: Place): void => {
+    while (place.backlog.length > 0) {
+      const [next] = place.backlog as [Delivery];
+      const { policy } = deps.wayOf(next.domain);
+      const closed = places.closed(place, policy);
+      if (closed === undefined && free(place) <= 0) break;
+      place.backlog.shift();
+      if (closed === undefined) start(place, policy, next, take(place));
+      else handBack(place, next, closed);
     }
-    const idle = place.active === 0 && place.backlog.length === 0;
-    const until = place.closedUntil + (place.doubtful ? DOUBTED_MS : 0);
-    if (idle && until <= deps.clock.now()) destinations.delete(key);
+    if (place.backlog.length > 0) starve(place);
+    places.tidy(place);
   };
-  /** What was claimed for a destination that has closed meanwhile waits in the queue, untried. */
-  const handBack = (place: Destination): void => {
-    const next = { at: place.closedUntil, ...place.closedBy };
-    for (const { id } of place.backlog.splice(0)) void putBack({ deliveryId: id, next, counts: false });
+  const handBack = (place: Place, { id, domain }: Delivery, closed: { until: number; by: ClosedBy }): void => {
+    place.waiting.add(domain);
+    const at = wallOf(closed.until);
+    const { reason, detail } = closed.by;
+    void leases.putBack({ deliveryId: id, next: { at, reason, detail }, counts: false });
+    sleepUntil(at);
   };
-  /** Until it is stored: nobody else would free the lease before the next start. */
-  const putBack = async (
-    how: Pick<Completion, "deliveryId" | "counts"> & Required<Pick<Completion, "next">>,
-  ): Promise<void> => {
-    for (let tries = 0; ; tries += 1) {
-      try {
-        await deps.queue.complete({ ...how, ended: [], notices: [] });
-        return;
-      } catch (error) {
-        if (tries === 0) deps.onError(error);
-        if (stopped || !(error instanceof StoreError)) return;
-        await deps.clock.sleep(STORE_PAUSE_MS);
-      }
-    }
-  };
-  const start = (place: Destination, delivery: Delivery, release: () => void): void => {
+  const wallOf = (monotonic: number): number => Math.ceil(clock.now() + (monotonic - clock.monotonic()));
+  const start = (place: Place, policy: string, delivery: Delivery, release: () => void): void => {
     void deps
       .attempt(delivery)
-      .then((report) => settle(place, report))
-      .catch((error: unknown) => {
-        deps.onError(error);
-        // Nobody else would free its lease; where its ending is stored already this changes nothing.
-        const next = { at: deps.clock.now() + DEFECT_PAUSE_MS, ...DEFECT };
-        if (!stopped) void putBack({ deliveryId: delivery.id, next, counts: true });
-      })
+      .then((report) => settle(place, policy, delivery, report))
+      .catch((error: unknown) => leases.failed(delivery, error))
       .finally(release);
   };
-  const settle = (place: Destination, report: AttemptReport): void => {
-    place.doubtful = report.closedUntil !== undefined;
-    if (report.closedUntil === undefined) {
-      if (report.nextAttemptAt === undefined) place.closedUntil = 0;
-    } else {
-      place.closedUntil = Math.max(place.closedUntil, report.closedUntil);
-      place.closedBy = report.closedBy ?? place.closedBy;
-      sleepUntil(place.closedUntil);
-    }
+  const settle = (place: Place, policy: string, { domain }: Delivery, report: AttemptReport): void => {
+    if (report.closedBy !== undefined) place.waiting.add(domain);
+    const recovered = places.heed(place, policy, report);
+    const closed = places.closed(place, policy);
+    if (closed !== undefined) wake(); // what is due for it learns that it waits
     if (report.nextAttemptAt !== undefined) sleepUntil(report.nextAttemptAt);
+    if (recovered) void recover(place);
   };
-  const sleepUntil = (at: number): void => {
+  /** What waits for it goes now, oldest first, as its limit grows. */
+  const recover = async (place: Place): Promise<void> => {
+    const domains = [...place.waiting];
+    place.waiting.clear();
+    try {
+      await queue.hasten(domains, clock.now(), CLOSING_REASONS);
+    } catch (error) {
+      deps.onError(error); // it keeps its schedule
+    }
+    wake();
+  };
+  const sleepUntil = (at: number): void => sleepFor(at - clock.now());
+  const sleepFor = (ms: number): void => {
+    const at = clock.monotonic() + Math.min(Math.max(ms, 0), LONGEST_SLEEP_MS);
     if (stopped || (timer !== undefined && timer.at <= at)) return;
     timer?.cancel();
-    const ms = Math.min(Math.max(at - deps.clock.now(), 0), LONGEST_SLEEP_MS);
-    const cancel = deps.clock.after(ms, () => {
+    const cancel = clock.after(at - clock.monotonic(), () => {
       timer = undefined;
       wake();
     });
@@ -194,16 +215,17 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   /** One pass over what is due. Domains whose destination has no slot are left out of the next question. */
   const pass = async (): Promise<void> => {
     const except = new Set<string>();
-    const began = deps.clock.now();
+    const began = clock.now();
     Object.assign(starved, { all: false, doubtful: false });
     await heedClock();
-    for (const [key, place] of destinations) drain(key, place);
+    reminding.look();
+    for (const place of places.all()) drain(place);
     while (!stopped && active.all < MOST_ATTEMPTS) {
-      const now = deps.clock.now();
-      const due = await deps.queue.dueDomains(now, except, 50);
+      const now = clock.now();
+      const due = await queue.dueDomains(now, except, 50);
       if (due.length === 0) {
         // After the beginning, not after now: a domain left out may have had something come due since its claim.
-        const next = await deps.queue.nextDue(began);
+        const next = await queue.nextDue(began);
         sleepUntil(next ?? now + LONGEST_SLEEP_MS);
         return;
       }
@@ -214,29 +236,29 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     }
     starved.all = true;
   };
-  /** What was reckoned by a clock that has been set back since would wait as much longer: it is all due now. */
-  const heedClock = async (): Promise<void> => {
-    const now = deps.clock.now();
-    const offset = now - deps.clock.monotonic();
-    if (ahead - offset > SET_BACK_MS) {
-      for (const place of destinations.values()) place.closedUntil = 0;
-      await deps.queue.retry({}, now);
-    }
-    ahead = offset;
-  };
   const claimFor = async (domain: string, now: number): Promise<void> => {
-    const [, asked] = destination(domain);
-    if (free(asked) <= 0 || asked.backlog.length > 0) {
-      starve(asked);
-      if (asked.closedUntil > now) sleepUntil(asked.closedUntil);
-      return;
-    }
-    const claimed = await deps.queue.claim(domain, now, CLAIM_BATCH);
+    const asked = way(domain);
+    const closed = places.closed(asked.place, asked.policy);
+    if (closed !== undefined) return wait(asked.place, domain, closed);
+    if (free(asked.place) <= 0 || asked.place.backlog.length > 0) return starve(asked.place);
+    const claimed = await queue.claim(domain, now, CLAIM_BATCH);
     starved.all ||= claimed.length === CLAIM_BATCH;
-    const [key, place] = destination(domain); // the one asked may have gone idle meanwhile
+    const { place } = way(domain); // the one asked may have gone idle meanwhile
     place.backlog.push(...claimed);
-    drain(key, place);
-    if (place.backlog.length > 0 && place.active === 0) starve(place); // its slot went to another meanwhile
+    drain(place);
+  };
+  /** One attempt in a while speaks for all that is due there: it waits as well, and what has no time left ends. */
+  const wait = async (place: Place, domain: string, closed: { until: number; by: ClosedBy }): Promise<void> => {
+    place.waiting.add(domain);
+    const until = wallOf(closed.until);
+    sleepUntil(until);
+    await queue.postpone([domain], { now: clock.now(), until, reason: closed.by.reason });
+    const expired = await queue.claimExpired(domain, clock.now(), CLAIM_BATCH);
+    for (const delivery of expired) {
+      await deps.attempt(delivery, closed.by).catch((error: unknown) => leases.failed(delivery, error));
+    }
+    starved.all ||= expired.length === CLAIM_BATCH;
+    if (expired.length === CLAIM_BATCH) again = true;
   };
   const pump = async (): Promise<void> => {
     pumping = true;
@@ -246,10 +268,11 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
         await pass();
       } catch (error) {
         deps.onError(error);
-        sleepUntil(deps.clock.now() + 1_000);
+        sleepFor(1_000);
       }
     } while (again && !stopped);
     pumping = false;
+    if (active.all === 0) onIdle();
   };
   const wake = (): void => {
     again = true;
@@ -258,29 +281,35 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
 
   return {
     reserve: (domain) => {
-      const [key, place] = destination(domain);
+      const { place, policy } = way(domain);
+      const closed = places.closed(place, policy);
+      if (closed !== undefined) {
+        place.waiting.add(domain);
+        return { waits: { at: wallOf(closed.until), reason: closed.by.reason } };
+      }
       if (free(place) <= 0 || place.backlog.length > 0) {
         starve(place);
         return undefined;
       }
-      const giveBack = take(key, place);
-      return { submit: (delivery) => start(place, delivery, giveBack), giveBack };
+      const giveBack = take(place);
+      return { submit: (delivery) => start(place, policy, delivery, giveBack), giveBack };
     },
     arrived: (domain) => {
-      const place = destinations.get(deps.destinationOf(domain));
-      if (place !== undefined && place.closedUntil > deps.clock.now()) return; // its timer is set
+      const { place, policy } = way(domain);
+      const closed = places.closed(place, policy);
+      if (closed !== undefined) return sleepUntil(wallOf(closed.until));
       starved.all = true;
-      if (place === undefined || (free(place) > 0 && place.backlog.length === 0)) wake();
+      if (free(place) > 0 && place.backlog.length === 0) wake();
     },
     wake,
     reopen: (domain) => {
-      const places = domain === undefined ? [...destinations.values()] : [destination(domain)[1]];
-      for (const place of places) Object.assign(place, { closedUntil: 0, doubtful: false });
+      for (const place of domain === undefined ? places.all() : [way(domain).place]) places.reopen(place);
       wake();
     },
     stop: async () => {
       stopped = true;
       timer?.cancel();
+      await reminding.ended();
       // Also for slots that are reserved: what is being stored for them is still tried.
       if (active.all > 0) await new Promise<void>((resolve) => (onIdle = resolve));
     },

@@ -4,10 +4,11 @@
  */
 import type { Delivery } from "../mail/delivery.ts";
 import type { Recipient } from "../mail/envelope.ts";
-import type { Outcome, Problem, Reason } from "../mail/outcome.ts";
-import type { Completion, RecipientEnd } from "../store/queue.ts";
+import type { Outcome, PeerReply, Problem, Reason } from "../mail/outcome.ts";
+import type { Completion } from "../store/queue.ts";
+import type { ClosedBy } from "./destinations.ts";
 import type { AttemptReport } from "./dispatcher.ts";
-import { nextAttempt, retryDelay, type RetrySchedule } from "./retry-schedule.ts";
+import { nextAttempt, type RetrySchedule } from "./retry-schedule.ts";
 
 export interface EndedBadly {
   readonly recipient: Recipient;
@@ -18,18 +19,20 @@ export interface EndedBadly {
 }
 
 export interface Settlement {
-  readonly ended: Completion["ended"];
+  readonly delivered: readonly { readonly recipient: Recipient; readonly smtp: PeerReply }[];
+  readonly failed: readonly EndedBadly[];
+  /** Their time has passed; whether they end with that is not said here. Never beside `next`. */
+  readonly expired: readonly EndedBadly[];
+  /** For those that wait; absent when none does. */
   readonly next?: NonNullable<Completion["next"]>;
-  /** Recipients whose sender is owed a failure notice. */
-  readonly badly: readonly EndedBadly[];
   readonly report: AttemptReport;
 }
 
-/** Failures of the destination rather than of one message: they close it for the others, too. */
-const CLOSES: ReadonlySet<Reason> = new Set([
-  "connection-failed",
-  "connection-lost",
-  "dns-failed",
+/** Failures of the network rather than of one message: they close the host for all. */
+const NETWORK: readonly Reason[] = ["connection-failed", "connection-lost", "dns-failed"];
+
+/** Failures to prove what a policy demands: they close the host for those under the same policy. */
+const TLS: readonly Reason[] = [
   "starttls-not-supported",
   "validation-failure",
   "tls-parameters-too-weak",
@@ -38,7 +41,17 @@ const CLOSES: ReadonlySet<Reason> = new Set([
   "certificate-host-mismatch",
   "fingerprint-mismatch",
   "client-certificate-demanded",
-]);
+  "tlsa-invalid",
+  "dnssec-invalid",
+  "dane-required",
+  "sts-policy-fetch-error",
+  "sts-policy-invalid",
+  "sts-webpki-invalid",
+  "mx-not-in-policy",
+];
+
+/** What waits for one of these can go once its destination has been reached. */
+export const CLOSING_REASONS: readonly Reason[] = [...NETWORK, ...TLS, "host-not-found"];
 
 export function settle(
   delivery: Delivery,
@@ -48,34 +61,28 @@ export function settle(
 ): Settlement {
   const attempts = delivery.attempts + 1;
   const when = nextAttempt(schedule, { ...at, attempts, expiresAt: delivery.expiresAt });
-  const ended: { position: number; end: RecipientEnd }[] = [];
-  const badly: EndedBadly[] = [];
+  const delivered: { recipient: Recipient; smtp: PeerReply }[] = [];
+  const failed: EndedBadly[] = [];
+  const expired: EndedBadly[] = [];
   let waits: Problem<"deferred" | "failed"> | undefined;
   for (const recipient of delivery.recipients) {
-    const outcome = outcomes.get(recipient.position);
-    if (outcome?.kind === "delivered") ended.push({ position: recipient.position, end: "delivered" });
-    else {
-      const problem = outcome ?? MISSING;
-      const end = problem.kind === "failed" ? "failed" : when === "expired" ? "expired" : undefined;
-      if (end === undefined) waits ??= problem;
-      else {
-        ended.push({ position: recipient.position, end });
-        badly.push({ recipient, end, problem });
-      }
-    }
+    const outcome = outcomes.get(recipient.position) ?? MISSING;
+    if (outcome.kind === "delivered") delivered.push({ recipient, smtp: outcome.smtp });
+    else if (outcome.kind === "failed") failed.push({ recipient, end: "failed", problem: outcome });
+    else if (when === "expired") expired.push({ recipient, end: "expired", problem: outcome });
+    else waits ??= outcome;
   }
   const next = waits && typeof when === "number" ? { at: when, reason: waits.reason, detail: waits.detail } : undefined;
-  const closedBy = [...outcomes.values()].find(closesDestination);
+  const closedBy = closing(delivery, [...outcomes.values()]);
   return {
-    ended,
-    badly,
+    delivered,
+    failed,
+    expired,
     ...(next && { next }),
     report: {
       ...(next && { nextAttemptAt: next.at }),
-      ...(closedBy && {
-        closedUntil: at.now + retryDelay(schedule, 1, at.fraction),
-        closedBy: { reason: closedBy.reason, detail: closedBy.detail },
-      }),
+      ...(closedBy && { closedBy }),
+      reached: [...outcomes.values()].some(wasReached),
     },
   };
 }
@@ -88,6 +95,21 @@ const MISSING: Problem<"deferred"> = {
   status: "4.3.0",
 };
 
-function closesDestination(outcome: Outcome): outcome is Problem<"deferred"> {
-  return outcome.kind === "deferred" && (CLOSES.has(outcome.reason) || outcome.smtp?.code === 421);
+function closing({ message }: Delivery, outcomes: readonly Outcome[]): ClosedBy | undefined {
+  for (const outcome of outcomes) {
+    if (outcome.kind !== "deferred") continue;
+    const { reason, detail, smtp } = outcome;
+    if (NETWORK.includes(reason) || smtp?.code === 421) return { reason, detail, tls: false };
+    // What a message demands beyond its policy says nothing of the others.
+    const demandsMore = message.demands !== undefined || message.envelope.mail.requireTls;
+    if (TLS.includes(reason) && !demandsMore) return { reason, detail, tls: true };
+  }
+  return undefined;
+}
+
+/** The peer answered for at least one recipient: whatever it said, it is there and was let through. */
+function wasReached(outcome: Outcome): boolean {
+  if (outcome.kind === "delivered") return true;
+  const answered = outcome.reason === "smtp-4xx" || outcome.reason === "smtp-5xx";
+  return answered && outcome.smtp !== undefined && outcome.smtp.code !== 421;
 }
