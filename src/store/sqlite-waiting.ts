@@ -33,10 +33,11 @@ export function prepareWaiting(database: DatabaseSync): Waiting {
     for (const { seq } of rows) lease.run(bind(seq));
     return rows;
   };
+  // The plus keeps the index of expiry out: in that of what is due, what was postponed is not met again by the next slice.
   const postpone = database.prepare(`UPDATE delivery SET attempts = attempts + 1,
       next_attempt_at = min($1, max(expires_at, $2)), detail = CASE WHEN reason IS $3 THEN detail END, reason = $3
     WHERE seq IN (SELECT seq FROM delivery WHERE state = 'waiting' AND domain IN (SELECT value FROM json_each($4))
-      AND next_attempt_at <= $2 AND expires_at > $2 LIMIT $5)`);
+      AND next_attempt_at <= $2 AND +expires_at > $2 LIMIT $5)`);
   const hasten = database.prepare(`UPDATE delivery SET next_attempt_at = $1
     WHERE seq IN (SELECT seq FROM delivery WHERE state = 'waiting' AND domain IN (SELECT value FROM json_each($2))
       AND next_attempt_at > $1 AND reason IN (SELECT value FROM json_each($3)) LIMIT $4)`);

@@ -25,7 +25,7 @@ export type WaitingPort = Pick<QueueStore, Lease | Times | "list" | "totals" | "
 const REMOVED_AT_ONCE = 500;
 const LISTED_BY_DEFAULT = 100;
 /** Rows changed in one go: what else is asked of the database goes between. */
-const SLICE = 2_000;
+const SLICE = 1_000;
 
 export function waitingOf(deps: WaitingDeps): WaitingPort {
   const { key, link, run } = deps;
