@@ -166,9 +166,13 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     if (place.backlog.length > 0) starve(place);
     places.tidy(place);
   };
-  const handBack = (place: Place, { id, domain }: Delivery, closed: { until: number; by: ClosedBy }): void => {
+  const handBack = (
+    place: Place,
+    { id, domain, expiresAt }: Delivery,
+    closed: { until: number; by: ClosedBy },
+  ): void => {
     place.waiting.add(domain);
-    const at = wallOf(closed.until);
+    const at = Math.min(wallOf(closed.until), Math.max(expiresAt, clock.now()));
     const { reason, detail } = closed.by;
     void leases.putBack({ deliveryId: id, next: { at, reason, detail }, counts: false });
     sleepUntil(at);

@@ -1,5 +1,5 @@
 /** Takes a notice apart again, by the grammar of RFC 5322 and RFC 2046 and by nothing of the code under test. */
-import type { Notice } from "../../../src/notify/failure-notice.ts";
+import type { Notice } from "../../../src/notify/notice.ts";
 
 export interface Entity {
   readonly fields: readonly (readonly [name: string, value: string])[];

@@ -33,7 +33,7 @@ describe("settling an attempt", () => {
   const recipients = [0, 1, 2].map((position) => ({ position, mailbox: parseMailbox(`r${position}@acme.example`)! }));
   const delivery = (attempts: number): Delivery => ({
     id: "d",
-    message: {} as Delivery["message"],
+    message: { envelope: { mail: { requireTls: false } } } as Delivery["message"],
     domain: "acme.example",
     recipients,
     attempts,
@@ -52,38 +52,36 @@ describe("settling an attempt", () => {
       [2, refused],
     ]);
     const settled = settle(delivery(0), outcomes, schedule, { now: 0, fraction: 0.5 });
-    expect(settled.ended).toEqual([
-      { position: 0, end: "delivered" },
-      { position: 2, end: "failed" },
-    ]);
+    expect(settled.delivered.map(({ recipient }) => recipient.position)).toEqual([0]);
     expect(settled.next).toMatchObject({ at: 60_000, reason: "smtp-4xx" });
-    expect(settled.badly.map(({ recipient }) => recipient.position)).toEqual([2]);
+    expect(settled.failed.map(({ recipient }) => recipient.position)).toEqual([2]);
+    expect(settled.report.reached).toBe(true);
   });
   it("a TLS problem waits, and closes the destination for the others", () => {
     const all = new Map<number, Outcome>([0, 1, 2].map((position) => [position, tls]));
     const settled = settle(delivery(5), all, schedule, { now: 999_000, fraction: 0.5 });
-    expect(settled.ended).toEqual([]);
+    expect([settled.delivered, settled.failed, settled.expired]).toEqual([[], [], []]);
     expect(settled.next?.at).toBe(1_000_000);
-    expect(settled.report.closedUntil).toBe(1_059_000);
+    expect(settled.report.closedBy).toMatchObject({ reason: "certificate-expired", tls: true });
   });
   it("a 4xx to a recipient does not close the destination", () => {
     const all = new Map<number, Outcome>([0, 1, 2].map((position) => [position, greylisted]));
-    expect(settle(delivery(0), all, schedule, { now: 0, fraction: 0.5 }).report.closedUntil).toBeUndefined();
+    expect(settle(delivery(0), all, schedule, { now: 0, fraction: 0.5 }).report.closedBy).toBeUndefined();
   });
   it("a 421 does", () => {
     const busy = problem("deferred", "smtp-4xx", "busy", { code: 421, text: "busy" });
     const settled = settle(delivery(0), new Map([[0, busy]]), schedule, { now: 0, fraction: 0.5 });
-    expect(settled.report.closedUntil).toBe(60_000);
+    expect(settled.report).toMatchObject({ closedBy: { tls: false }, reached: false });
   });
   it("what nobody reported waits", () => {
     const settled = settle(delivery(0), new Map(), schedule, { now: 0, fraction: 0.5 });
-    expect(settled.ended).toEqual([]);
+    expect([settled.failed, settled.expired]).toEqual([[], []]);
     expect(settled.next?.reason).toBe("internal-error");
   });
   it("expires at its end with the last reason", () => {
     const all = new Map<number, Outcome>([0, 1, 2].map((position) => [position, tls]));
     const settled = settle(delivery(5), all, schedule, { now: 1_000_000, fraction: 0.5 });
-    expect(settled.badly.map(({ end, problem }) => [end, problem.reason])).toEqual(
+    expect(settled.expired.map(({ end, problem }) => [end, problem.reason])).toEqual(
       Array.from({ length: 3 }, () => ["expired", "certificate-expired"]),
     );
     expect(settled.next).toBeUndefined();
