@@ -11,7 +11,7 @@ import { type Outcome, problem } from "./mail/outcome.ts";
 import type { Emit } from "./report/events.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Random } from "./runtime/random.ts";
-import type { AttemptReport } from "./schedule/dispatcher.ts";
+import type { AttemptReport } from "./schedule/destinations.ts";
 import type { RetrySchedule } from "./schedule/retry-schedule.ts";
 import { type EndedBadly, settle, type Settlement } from "./schedule/settle.ts";
 import { type Completion, type FinishedMessage, type NewMessage, type QueueStore, StoreError } from "./store/queue.ts";

@@ -12,6 +12,24 @@ export interface ClosedBy {
   readonly tls: boolean;
 }
 
+/** What an attempt says of its destination. */
+export interface AttemptReport {
+  /** Present: nothing else should be tried there for a while. */
+  readonly closedBy?: ClosedBy;
+  /** The peer took part in it to the end: what waits for the destination can go. */
+  readonly reached: boolean;
+  /** Epoch ms of the delivery's next attempt, when it waits. */
+  readonly nextAttemptAt?: number;
+}
+
+/** Where the mail for a domain goes under the policy of now. */
+export interface Way {
+  /** What slots, rate, and closings of the network are counted by. */
+  readonly host: string;
+  /** What closings by TLS are counted by, within a host: another policy may well be met there. */
+  readonly policy: string;
+}
+
 interface Closing {
   /** Closing attempts in a row. */
   failures: number;

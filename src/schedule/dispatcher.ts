@@ -8,29 +8,12 @@ import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import type { QueueStore } from "../store/queue.ts";
 import { createClockWatch } from "./clock-watch.ts";
-import { type ClosedBy, createDestinations, type Place } from "./destinations.ts";
+import { type AttemptReport, type ClosedBy, createDestinations, type Place, type Way } from "./destinations.ts";
 import { createLeases } from "./leases.ts";
+import { createNextLook } from "./next-look.ts";
 import { createReminding } from "./reminding.ts";
 import { CLOSING_REASONS } from "./settle.ts";
 import { retryDelay, type RetrySchedule } from "./retry-schedule.ts";
-
-/** What an attempt says of its destination. */
-export interface AttemptReport {
-  /** Present: nothing else should be tried there for a while. */
-  readonly closedBy?: ClosedBy;
-  /** The peer took part in it to the end: what waits for the destination can go. */
-  readonly reached: boolean;
-  /** Epoch ms of the delivery's next attempt, when it waits. */
-  readonly nextAttemptAt?: number;
-}
-
-/** Where the mail for a domain goes under the policy of now. */
-export interface Way {
-  /** What slots, rate, and closings of the network are counted by. */
-  readonly host: string;
-  /** What closings by TLS are counted by, within a host: another policy may well be met there. */
-  readonly policy: string;
-}
 
 export interface DispatcherDeps {
   readonly clock: Clock;
@@ -98,7 +81,6 @@ const MOST_ATTEMPTS = 200;
 const MOST_DOUBTFUL = MOST_ATTEMPTS / 2;
 /** Claimed at once per destination and worked off one after another: one commit for several claims. */
 const CLAIM_BATCH = 20;
-const LONGEST_SLEEP_MS = 60_000;
 
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const { clock, queue } = deps;
@@ -119,8 +101,9 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   let again = false;
   /** Who found no slot: `all` hopes for any that becomes free, `doubtful` for one of its kind. */
   const starved = { all: false, doubtful: false };
-  let timer: { readonly at: number; readonly cancel: () => void } | undefined;
   let onIdle = (): void => undefined;
+
+  const next = createNextLook(clock, () => wake());
 
   const way = (domain: string): { place: Place; policy: string } => {
     const { host, policy } = deps.wayOf(domain);
@@ -148,20 +131,20 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   };
   const starve = (place: Place): void => {
     const ms = place.fedUntil - clock.monotonic();
-    if (ms > 0) sleepFor(ms);
+    if (ms > 0) next.within(ms);
     else if (place.doubtful && active.doubtful >= MOST_DOUBTFUL) starved.doubtful = true;
     else starved.all = true;
   };
   /** Starts what was claimed, as far as there are slots; what its destination has closed to meanwhile waits, untried. */
   const drain = (place: Place): void => {
     while (place.backlog.length > 0) {
-      const [next] = place.backlog as [Delivery];
-      const { policy } = deps.wayOf(next.domain);
+      const [first] = place.backlog as [Delivery];
+      const { policy } = deps.wayOf(first.domain);
       const closed = places.closed(place, policy);
       if (closed === undefined && free(place) <= 0) break;
       place.backlog.shift();
-      if (closed === undefined) start(place, policy, next, take(place));
-      else handBack(place, next, closed);
+      if (closed === undefined) start(place, policy, first, take(place));
+      else handBack(place, first, closed);
     }
     if (place.backlog.length > 0) starve(place);
     places.tidy(place);
@@ -204,17 +187,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     }
     wake();
   };
-  const sleepUntil = (at: number): void => sleepFor(at - clock.now());
-  const sleepFor = (ms: number): void => {
-    const at = clock.monotonic() + Math.min(Math.max(ms, 0), LONGEST_SLEEP_MS);
-    if (stopped || (timer !== undefined && timer.at <= at)) return;
-    timer?.cancel();
-    const cancel = clock.after(at - clock.monotonic(), () => {
-      timer = undefined;
-      wake();
-    });
-    timer = { at, cancel };
-  };
+  const sleepUntil = (at: number): void => next.within(at - clock.now());
 
   /** One pass over what is due. Domains whose destination has no slot are left out of the next question. */
   const pass = async (): Promise<void> => {
@@ -229,8 +202,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       const due = await queue.dueDomains(now, except, 50);
       if (due.length === 0) {
         // After the beginning, not after now: a domain left out may have had something come due since its claim.
-        const next = await queue.nextDue(began);
-        sleepUntil(next ?? now + LONGEST_SLEEP_MS);
+        sleepUntil((await queue.nextDue(began)) ?? Number.POSITIVE_INFINITY);
         return;
       }
       for (const domain of due) {
@@ -272,7 +244,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
         await pass();
       } catch (error) {
         deps.onError(error);
-        sleepFor(1_000);
+        next.within(1_000);
       }
     } while (again && !stopped);
     pumping = false;
@@ -312,7 +284,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     },
     stop: async () => {
       stopped = true;
-      timer?.cancel();
+      next.stop();
       await reminding.ended();
       // Also for slots that are reserved: what is being stored for them is still tried.
       if (active.all > 0) await new Promise<void>((resolve) => (onIdle = resolve));

@@ -6,8 +6,7 @@ import type { Delivery } from "../mail/delivery.ts";
 import type { Recipient } from "../mail/envelope.ts";
 import type { Outcome, PeerReply, Problem, Reason } from "../mail/outcome.ts";
 import type { Completion } from "../store/queue.ts";
-import type { ClosedBy } from "./destinations.ts";
-import type { AttemptReport } from "./dispatcher.ts";
+import type { AttemptReport, ClosedBy } from "./destinations.ts";
 import { nextAttempt, type RetrySchedule } from "./retry-schedule.ts";
 
 export interface EndedBadly {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Delivery } from "../../../src/mail/delivery.ts";
-import { type AttemptReport, createDispatcher, type Slot } from "../../../src/schedule/dispatcher.ts";
+import type { AttemptReport } from "../../../src/schedule/destinations.ts";
+import { createDispatcher, type Slot } from "../../../src/schedule/dispatcher.ts";
 import { type Completion, StoreError } from "../../../src/store/queue.ts";
 
 interface Row {
