@@ -150,7 +150,8 @@ export function toQueueItem(row: DeliveryRow, queueKey: QueueKey): QueueItem {
   };
   try {
     const { delivery, key } = toDelivery(row, queueKey);
-    return { ...clear, delivery, detail: row.detail === null ? null : unsealDetail(key, row.detail) };
+    const detail = delivery.last?.detail ?? (row.detail === null ? null : unsealDetail(key, row.detail));
+    return { ...clear, delivery, detail };
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     return { ...clear, delivery: deliveryOf(row, unreadableFacts(row)), detail: error.message };

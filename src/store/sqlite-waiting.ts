@@ -25,7 +25,8 @@ const JOINED = "delivery d JOIN message m ON m.seq = d.message";
 
 export function prepareWaiting(database: DatabaseSync): Waiting {
   const expired = database.prepare(`SELECT ${DELIVERY_COLUMNS} FROM ${JOINED}
-    WHERE d.state = 'waiting' AND d.domain = $1 AND d.expires_at <= $2 AND d.next_attempt_at <= $2 ORDER BY d.expires_at, d.seq LIMIT $3`);
+    WHERE d.state = 'waiting' AND d.domain = $1 AND d.expires_at <= $2 AND d.next_attempt_at <= $2
+    ORDER BY d.expires_at, d.seq LIMIT $3`);
   const owed = database.prepare(`SELECT ${DELIVERY_COLUMNS} FROM ${JOINED}
     WHERE d.state = 'waiting' AND d.notice_at IS NOT NULL AND d.notice_at <= $1 ORDER BY d.notice_at, d.seq LIMIT $2`);
   const lease = database.prepare("UPDATE delivery SET state = 'leased', back = state WHERE seq = $1");

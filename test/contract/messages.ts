@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { MessageFacts } from "../../src/mail/delivery.ts";
 import { formatDomain, type Mailbox, parseMailbox } from "../../src/mail/mailbox.ts";
+import type { Reason } from "../../src/mail/outcome.ts";
 import type { NewMessage, QueueStore, SealedBody } from "../../src/store/queue.ts";
 
 export const NOW = 1_790_000_000_000;
@@ -17,6 +18,9 @@ export interface Wanted {
   readonly at?: number;
   readonly receivedAt?: number;
   readonly partner?: string;
+  readonly expiresAt?: number;
+  readonly noticeAt?: number;
+  readonly reason?: Reason;
 }
 
 export function newId(): string {
@@ -73,7 +77,9 @@ export async function prepare(queue: QueueStore, wanted: Wanted = {}): Promise<N
     content: 0,
     state: wanted.state ?? ("waiting" as const),
     nextAttemptAt: wanted.at ?? receivedAt,
-    expiresAt: receivedAt + 86_400_000,
+    expiresAt: wanted.expiresAt ?? receivedAt + 86_400_000,
+    ...(wanted.noticeAt !== undefined && { noticeAt: wanted.noticeAt }),
+    ...(wanted.reason !== undefined && { reason: wanted.reason }),
   }));
   return { facts, contents: [{ header, body: await spoolBody(queue, id, body) }], deliveries };
 }

@@ -2,6 +2,11 @@
 import { contentsContract } from "./contents-contract.ts";
 import { queueContract } from "./queue-contract.ts";
 import { sqliteStore } from "./sqlite-store.ts";
+import { stoppingContract } from "./stopping-contract.ts";
+import { waitingContract } from "./waiting-contract.ts";
 
-queueContract({ name: "SQLite", create: sqliteStore });
-contentsContract({ name: "SQLite", create: sqliteStore });
+const engine = { name: "SQLite", create: sqliteStore };
+queueContract(engine);
+contentsContract(engine);
+waitingContract(engine);
+stoppingContract(engine);
