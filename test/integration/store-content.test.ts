@@ -55,7 +55,15 @@ it("nothing of a message is on the disk in clear, but what the design lists", as
     reason: "smtp-4xx",
     detail: `450 ${secret} for erin.recipient@partner-clear.test`,
   } as const;
-  await queue.complete({ deliveryId: claimed?.id ?? "", ended: [], next, counts: true, notices: [] });
+  const course = { route: { kind: "mx-of", domain: `${secret}.hidden.test` } } as const;
+  await queue.complete({
+    deliveryId: claimed?.id ?? "",
+    ended: [],
+    next,
+    counts: true,
+    notices: [],
+    change: { course },
+  });
   const found = (text: string): string[] => holding(store.settings.dataDir, text);
   for (const text of [
     secret,
@@ -176,6 +184,35 @@ describe("a changed octet", () => {
       ]);
     },
   );
+
+  it("in the course of a delivery, or another's in its place, parks it, however it is leased; it can be removed", async () => {
+    const messages = [await put(queue, { noticeAt: NOW, expiresAt: NOW }), await put(queue), await put(queue)];
+    const ids = messages.map(({ facts }) => `${facts.id}-0`);
+    const [bad = "", swapped = "", good = ""] = ids;
+    for (const deliveryId of ids) {
+      await queue.seize({ id: deliveryId }, 1);
+      const change = { course: { delayNotices: 1 } };
+      await queue.complete({ deliveryId, ended: [], counts: false, notices: [], change });
+    }
+    const courseOf = (id: string): Uint8Array =>
+      sql("SELECT course FROM delivery WHERE id = ?", id)[0]?.["course"] as Uint8Array;
+    sql("UPDATE delivery SET course = ? WHERE id = ?", flip(courseOf(bad)), bad);
+    sql("UPDATE delivery SET course = ? WHERE id = ?", courseOf(good), swapped);
+    for (const lease of [
+      () => queue.claimNotices(NOW, 9),
+      () => queue.claimExpired("partner.test", NOW, 9),
+      () => queue.seize({ id: bad }, 9),
+      () => queue.claim("partner.test", NOW, 1),
+    ]) {
+      await queue.retry({ id: bad }, NOW, true);
+      expect(await lease()).toEqual([]);
+      expect((await queue.list({ id: bad })).map(({ state }) => state)).toEqual(["parked"]);
+    }
+    // One that cannot be read hides none that can.
+    expect((await queue.seize({}, 1)).map(({ id }) => id)).toEqual([good]);
+    expect((await queue.list({})).map(({ state }) => state)).toEqual(["parked", "parked", "leased"]);
+    expect(await queue.remove({})).toHaveLength(2);
+  });
 
   it("of a delivery that could not be parked kept those claimed with it leased until the next start", async () => {
     const [bad, good, later] = [await put(queue), await put(queue), await put(queue, { at: NOW + 1 })];

@@ -1,6 +1,6 @@
 /**
- * A queue of schema 2, as the program before several contents left it, is upgraded and its mail read whole. What that
- * program sealed is sealed here by hand: the seal's own code must not vouch for itself.
+ * Queues of schema 2 and 3, as former programs left them, are upgraded and their mail read whole. What those programs
+ * sealed is sealed here by hand: the seal's own code must not vouch for itself.
  */
 import { createCipheriv, createHash, createHmac, hkdfSync, randomBytes } from "node:crypto";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
@@ -9,6 +9,7 @@ import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { queueSchema } from "../../src/store/migrations/0001-queue.ts";
 import { stsPolicySchema } from "../../src/store/migrations/0002-sts-policy.ts";
+import { contentsSchema } from "../../src/store/migrations/0003-contents.ts";
 import { SCHEMA_VERSION } from "../../src/store/migrations/migrate.ts";
 import { bodyOf, mailbox, newId, NOW, putSeveral } from "../contract/messages.ts";
 import { type SqliteStore, sqliteStore } from "../contract/sqlite-store.ts";
@@ -82,16 +83,17 @@ function former(size: number): Former {
 }
 
 /** The data folder and key file that the former program leaves when it stops. */
-async function leaveBehind(messages: readonly Former[]): Promise<void> {
+async function leaveBehind(messages: readonly Former[], schema: 2 | 3 = 2): Promise<void> {
   const { dataDir, keyFile } = store.settings;
   await mkdir(join(keyFile, ".."), { mode: 0o700 });
   await writeFile(keyFile, `${secret.toString("hex")}\n`, { mode: 0o600 });
   await mkdir(join(dataDir, "bodies"), { mode: 0o700 });
-  await writeFile(join(dataDir, "queue.id"), `${JSON.stringify({ schema: 2, keyId })}\n`);
+  await writeFile(join(dataDir, "queue.id"), `${JSON.stringify({ schema, keyId })}\n`);
   const database = new DatabaseSync(join(dataDir, "queue.db"));
   database.exec(`PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL; ${queueSchema} ${stsPolicySchema}`);
+  if (schema === 3) database.exec(contentsSchema);
   database.prepare("INSERT INTO store (one, key_id) VALUES (1, ?)").run(keyId);
-  database.exec("PRAGMA user_version = 2");
+  database.exec(`PRAGMA user_version = ${schema}`);
   for (const message of messages) {
     const { id, body } = message;
     const bytes = sealedFormerly(message);
@@ -180,7 +182,62 @@ it("an upgrade that fails half-way leaves schema 2, and is made whole by the nex
   await queue.close();
 });
 
+it("mail that waits in schema 3 waits on: as often tried, as long, in the same state; it can be held and sent", async () => {
+  const messages = [former(0), former(5_000), former(400_000), former(10)];
+  const ids = messages.map(({ id }) => `${id}-0`);
+  await leaveBehind(messages, 3);
+  const soon = Date.now() + 3_600_000;
+  const database = new DatabaseSync(join(store.settings.dataDir, "queue.db"));
+  for (const [at, state] of (["waiting", "waiting", "parked", "leased"] as const).entries())
+    database.prepare("UPDATE delivery SET state = ?, next_attempt_at = ? WHERE id = ?").run(state, soon, ids[at] ?? "");
+  database.close();
+  let queue = await store.open();
+  const items = await queue.list({});
+  expect(items.map(({ state }) => state)).toEqual(["waiting", "waiting", "parked", "waiting"]);
+  for (const { delivery, noticeAt, reason, detail } of items) {
+    expect({ noticeAt, reason, detail }).toEqual({ noticeAt: null, reason: "smtp-4xx", detail: "450 later" });
+    expect(delivery).toMatchObject({ attempts: 3, expiresAt: NOW + 86_400_000 });
+    expect(delivery).toMatchObject({ content: 0, last: { reason: "smtp-4xx", detail: "450 later" } });
+    expect(delivery).not.toHaveProperty("course");
+  }
+  expect(items.slice(0, 3).map(({ nextAttemptAt }) => nextAttemptAt)).toEqual([soon, soon, soon]);
+  expect(await queue.claimNotices(soon, 9)).toEqual([]);
+  expect(await queue.hold({ id: ids[1] ?? "" })).toBe(1);
+  expect((await queue.seize({ sender: "alice@inside.test" }, 9)).map(({ id }) => id)).toEqual(ids);
+  await queue.close();
+  queue = await store.open();
+  expect((await queue.list({})).map(({ state }) => state)).toEqual(["waiting", "held", "parked", "waiting"]);
+  expect([await queue.release({}, NOW), await queue.retry({}, NOW, true)]).toEqual([1, 4]);
+  expect(await queue.claim("partner.test", NOW, 9)).toHaveLength(4);
+  for (const { id, header, body } of messages) {
+    expect(await queue.header(id, 0)).toEqual(header);
+    expect((await bodyOf(queue, id, 0)).equals(body)).toBe(true);
+  }
+  await queue.close();
+});
+
+it("an upgrade of schema 3 that fails half-way leaves schema 3, and is made whole by the next start", async () => {
+  await leaveBehind([former(10)], 3);
+  const path = join(store.settings.dataDir, "queue.db");
+  const change = (text: string): void => {
+    const database = new DatabaseSync(path);
+    database.exec(text);
+    database.close();
+  };
+  change("CREATE INDEX delivery_partner ON delivery (partner)"); // in the way of the step's last statement
+  await expect(store.open()).rejects.toMatchObject({ kind: "cannot-open" });
+  const database = new DatabaseSync(path);
+  expect(database.prepare("PRAGMA user_version").get()).toEqual({ user_version: 3 });
+  expect(database.prepare("SELECT * FROM delivery").all()[0]).not.toHaveProperty("notice_at");
+  database.close();
+  change("DROP INDEX delivery_partner");
+  const queue = await store.open();
+  expect((await queue.list({})).map(({ state, noticeAt }) => [state, noticeAt])).toEqual([["waiting", null]]);
+  await queue.close();
+});
+
 it("the schemas that have been released are as they were", () => {
   const digest = (text: string): string => createHash("sha256").update(text).digest("hex").slice(0, 16);
-  expect([queueSchema, stsPolicySchema].map(digest)).toEqual(["c359cb77f39f08a6", "f53d815b0e423af6"]);
+  const released = [queueSchema, stsPolicySchema, contentsSchema].map(digest);
+  expect(released).toEqual(["c359cb77f39f08a6", "f53d815b0e423af6", "cd6bc412e5c0f4ee"]);
 });

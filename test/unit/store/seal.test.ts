@@ -9,10 +9,12 @@ import {
   queueKeyFrom,
   type RecordPlace,
   seal,
+  sealCourse,
   sealDetail,
   sealRecord,
   tagOf,
   unseal,
+  unsealCourse,
   unsealDetail,
 } from "../../../src/store/seal.ts";
 
@@ -71,14 +73,15 @@ describe("a record", () => {
       expect(() => openRecord(key, first, sealed.subarray(0, at))).toThrow(damaged);
     }
   });
-  it("shares no key stream with any other record, header or detail", () => {
+  it("shares no key stream with any other record, header, detail or course", () => {
     const zeros = Buffer.alloc(64);
     const places: RecordPlace[] = [];
     for (const stream of ["facts", "header", "body"] as const)
       for (let record = 0; record < 50; record += 1) places.push({ stream, record, last: false });
     const streams = places.map((place) => sealRecord(key, place, zeros)[0].toString("hex"));
     const detail = sealDetail(key, "\0".repeat(64), random).subarray(12, 76).toString("hex");
-    expect(new Set([...streams, detail]).size).toBe(places.length + 1);
+    const course = sealCourse(key, `${ID}-0`, "\0".repeat(64), random).subarray(12, 76).toString("hex");
+    expect(new Set([...streams, detail, course]).size).toBe(places.length + 2);
   });
 });
 
@@ -126,14 +129,35 @@ describe("the sentence of the last attempt", () => {
   });
 });
 
+describe("the course of a delivery", () => {
+  const sealed = sealCourse(key, `${ID}-0`, '{"step":1}', random);
+  it("is sealed anew each time and opens again", () => {
+    expect(sealCourse(key, `${ID}-0`, '{"step":1}', random)).not.toEqual(sealed);
+    expect(unsealCourse(key, `${ID}-0`, sealed)).toBe('{"step":1}');
+  });
+  it("does not open as that of another delivery or message, nor as a sentence, nor a sentence as a course", () => {
+    expect(() => unsealCourse(key, `${ID}-1`, sealed)).toThrow(damaged);
+    expect(() => unsealCourse({ ...key, messageId: OTHER_ID }, `${ID}-0`, sealed)).toThrow(damaged);
+    expect(() => unsealDetail(key, sealed)).toThrow(damaged);
+    expect(() => unsealCourse(key, `${ID}-0`, sealDetail(key, '{"step":1}', random))).toThrow(damaged);
+  });
+  it("does not open with any octet changed, or cut anywhere", () => {
+    for (let at = 0; at < sealed.length; at += 1) {
+      expect(() => unsealCourse(key, `${ID}-0`, flipped(sealed, at))).toThrow(damaged);
+      expect(() => unsealCourse(key, `${ID}-0`, sealed.subarray(0, at))).toThrow(damaged);
+    }
+  });
+});
+
 it("what is sealed shares no memory with anything else, as it goes to another thread whole", () => {
   const sealed = [
     key.wrapped,
     seal(key, "header", Buffer.from("x")),
     sealDetail(key, "x", random),
+    sealCourse(key, `${ID}-0`, "{}", random),
     tagOf(queueKey, "a", "b"),
   ];
-  expect(sealed.map(({ byteLength, buffer }) => buffer.byteLength - byteLength)).toEqual([0, 0, 0, 16]);
+  expect(sealed.map(({ byteLength, buffer }) => buffer.byteLength - byteLength)).toEqual([0, 0, 0, 0, 16]);
 });
 
 describe("a tag", () => {

@@ -8,6 +8,8 @@ import {
   openRecord,
   queueKeyFrom,
   seal,
+  sealCourse,
+  sealDetail,
   sealRecord,
   unseal,
 } from "../../../src/store/seal.ts";
@@ -157,6 +159,39 @@ describe("a delivery that is read back", () => {
     const { delivery } = toDelivery(stored(one, { facts: sealed }), queueKey);
     expect(delivery).toMatchObject({ content: 0, message: oneContent });
     expect(() => toDelivery(stored(one, { facts: sealed, content: 1 }), queueKey)).toThrow(damaged);
+  });
+});
+
+describe("of a delivery that goes on", () => {
+  const bodies = [bodyOf(0), bodyOf(1)];
+  const row = toMessageRow(made(bodies, [0, 1]), bodies, queueKey);
+  const { key } = bodies[0]!;
+  const course = sealCourse(key, `${id}-0`, JSON.stringify({ step: 2 }), random);
+  const detail = sealDetail(key, "450 later", random);
+
+  it("the course is read back, and how its last attempt ended", () => {
+    const { delivery } = toDelivery(stored(row, { course, reason: "smtp-4xx", detail }), queueKey);
+    expect(delivery).toMatchObject({ course: { step: 2 }, last: { reason: "smtp-4xx", detail: "450 later" } });
+    const untried = toDelivery(stored(row), queueKey).delivery;
+    expect([untried.course, untried.last]).toEqual([undefined, undefined]);
+  });
+
+  it.each([
+    ["changed", course.with(20, (course[20] ?? 0) ^ 1)],
+    ["another delivery's", sealCourse(key, `${id}-1`, JSON.stringify({ step: 2 }), random)],
+    ["a sentence", sealDetail(key, JSON.stringify({ step: 2 }), random)],
+    ["cut short", course.subarray(0, 9)],
+    ["empty", course.subarray(0, 0)],
+  ])("a course that is %s is damage: it would be sent another way", (_, bad) => {
+    expect(() => toDelivery(stored(row, { course: bad }), queueKey)).toThrow(damaged);
+    const item = toQueueItem(stored(row, { course: bad, state: "parked" }), queueKey);
+    expect(item).toMatchObject({ state: "parked", delivery: { recipients: [] } });
+  });
+
+  it("a sentence that cannot be read keeps no mail from going, and is missing in what is listed", () => {
+    const bad = stored(row, { reason: "smtp-4xx", detail: detail.subarray(1) });
+    expect(toDelivery(bad, queueKey).delivery.last).toEqual({ reason: "smtp-4xx", detail: null });
+    expect(toQueueItem(bad, queueKey).detail).toContain(id);
   });
 });
 
