@@ -58,5 +58,46 @@ export const german: Wording = {
     theySaid: "Das andere Mailsystem antwortete:",
     technical: (reason, status) => `Technischer Name des Grundes: ${reason} (Status ${status}).`,
     closing: (postmaster) => `Fragen beantwortet ${postmaster}. Der Kopf Ihrer Nachricht ist angehängt.`,
+    redacted: (postmaster) => `Fragen beantwortet ${postmaster}.`,
+  },
+  delay: {
+    subject: (domain) => `Verzögert: Ihre Nachricht an ${domain}`,
+    opening: ({ hostname, received, subject }) =>
+      `Hier ist das Mail-Gateway ${hostname}. Ihre Nachricht${subject === "" ? "" : ` „${subject}“`} vom ${received} wartet noch für die unten genannten Empfänger. Sie müssen nichts tun: Die Zustellung wird immer wieder versucht.`,
+    notReached: "Diese Empfänger wurden noch nicht erreicht:",
+    lastTry: (date) =>
+      `Der letzte Versuch ist am ${date}. Sie erfahren es, sobald die Nachricht durchgeht, und auch, falls das nicht gelingt.`,
+  },
+  relayed: {
+    subject: (domain) => `Weitergegeben: Ihre Nachricht an ${domain}`,
+    opening: ({ hostname, received, subject }) =>
+      `Hier ist das Mail-Gateway ${hostname}. Sie wollten wissen, was aus Ihrer Nachricht${subject === "" ? "" : ` „${subject}“`} vom ${received} wird.`,
+    reached: "Für diese Empfänger wurde sie weitergegeben:",
+    meaning: (host) =>
+      `Das Mailsystem ${host} hat sie übernommen. Es meldet nichts weiter; dies ist also die letzte Nachricht von uns dazu.`,
+  },
+  arrived: {
+    subject: (domain) => `Doch noch zugestellt: Ihre Nachricht an ${domain}`,
+    opening: ({ hostname, received, subject }) =>
+      `Hier ist das Mail-Gateway ${hostname}. Wir hatten Ihnen gemeldet, dass Ihre Nachricht${subject === "" ? "" : ` „${subject}“`} vom ${received} verzögert ist. Jetzt ist sie durchgegangen.`,
+    reached: "Für diese Empfänger wurde sie ihrem Mailsystem zugestellt:",
+    meaning: (host) => `Das Mailsystem ${host} hat sie übernommen.`,
+  },
+  copy: {
+    subject: (partner) => `Mail an ${partner} wartet`,
+    opening: ({ hostname, partner, received }) =>
+      `Hier ist das Mail-Gateway ${hostname}. Sie sind für den Partner ${partner} zuständig. Eine Nachricht an diesen Partner wartet seit ${received}; ihr Absender wurde ebenfalls benachrichtigt.`,
+    sender: (address) => `Absender: ${address}`,
+    remedy: (text) => `Was hilft: ${text}`,
+  },
+  alarm: {
+    raised: (code, partner) => `Alarm: ${code}${partner === "" ? "" : ` (${partner})`}`,
+    cleared: (code, partner) => `Vorbei: ${code}${partner === "" ? "" : ` (${partner})`}`,
+    opening: ({ hostname, since }) => `Hier ist das Mail-Gateway ${hostname}. Seit ${since}:`,
+  },
+  undeliverable: {
+    subject: (domain) => `Eine Benachrichtigung an ${domain} war unzustellbar`,
+    opening: ({ hostname, received }) =>
+      `Hier ist das Mail-Gateway ${hostname}. Eine Benachrichtigung vom ${received} konnte dem Absender, für den sie bestimmt war, nicht zugestellt werden. Ihr Kopf ist angehängt.`,
   },
 };

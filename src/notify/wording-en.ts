@@ -55,5 +55,46 @@ export const english: Wording = {
     theySaid: "The other mail system said:",
     technical: (reason, status) => `Technical name of the reason: ${reason} (status ${status}).`,
     closing: (postmaster) => `If you have questions, please ask ${postmaster}. The header of your message is attached.`,
+    redacted: (postmaster) => `If you have questions, please ask ${postmaster}.`,
+  },
+  delay: {
+    subject: (domain) => `Delayed: your message to ${domain}`,
+    opening: ({ hostname, received, subject }) =>
+      `This is the mail gateway ${hostname}. Your message${subject === "" ? "" : ` "${subject}"`} of ${received} is still waiting for the recipients named below. You need not do anything: it is tried again and again.`,
+    notReached: "These recipients have not been reached yet:",
+    lastTry: (date) =>
+      `The last try will be on ${date}. You will be told when it goes through, and also if it never does.`,
+  },
+  relayed: {
+    subject: (domain) => `Passed on: your message to ${domain}`,
+    opening: ({ hostname, received, subject }) =>
+      `This is the mail gateway ${hostname}. You asked to be told what becomes of your message${subject === "" ? "" : ` "${subject}"`} of ${received}.`,
+    reached: "For these recipients it was passed on:",
+    meaning: (host) =>
+      `The mail system ${host} has taken it over. It does not report any further, so this is the last you will hear from us.`,
+  },
+  arrived: {
+    subject: (domain) => `Delivered after all: your message to ${domain}`,
+    opening: ({ hostname, received, subject }) =>
+      `This is the mail gateway ${hostname}. You were told that your message${subject === "" ? "" : ` "${subject}"`} of ${received} was delayed. It has gone through now.`,
+    reached: "For these recipients it was delivered to their mail system:",
+    meaning: (host) => `The mail system ${host} has taken it over.`,
+  },
+  copy: {
+    subject: (partner) => `Mail to ${partner} is waiting`,
+    opening: ({ hostname, partner, received }) =>
+      `This is the mail gateway ${hostname}. You are the owner of the partner ${partner}. A message to this partner has been waiting since ${received}; its sender was told as well.`,
+    sender: (address) => `Its sender: ${address}`,
+    remedy: (text) => `What helps: ${text}`,
+  },
+  alarm: {
+    raised: (code, partner) => `Alarm: ${code}${partner === "" ? "" : ` (${partner})`}`,
+    cleared: (code, partner) => `Over: ${code}${partner === "" ? "" : ` (${partner})`}`,
+    opening: ({ hostname, since }) => `This is the mail gateway ${hostname}. Since ${since}:`,
+  },
+  undeliverable: {
+    subject: (domain) => `A notice to ${domain} could not be delivered`,
+    opening: ({ hostname, received }) =>
+      `This is the mail gateway ${hostname}. A notice that it wrote on ${received} could not be delivered to the sender it was meant for. Its header is attached.`,
   },
 };

@@ -16,6 +16,52 @@ export interface Wording {
   /** Display name of the From of every notice. */
   readonly senderName: string;
   readonly failure: FailureWording;
+  readonly delay: DelayWording;
+  readonly relayed: ReachedWording;
+  readonly arrived: ReachedWording;
+  readonly copy: CopyWording;
+  readonly undeliverable: UndeliverableWording;
+  readonly alarm: AlarmWording;
+}
+
+/** Who writes, about which message; `subject` is empty where it is not to be told. */
+type Opening = (of: { readonly hostname: string; readonly received: string; readonly subject: string }) => string;
+
+/** To the sender, while it waits. The rest of its sentences are those of the failure notice. */
+export interface DelayWording {
+  readonly subject: (domain: string) => string;
+  readonly opening: Opening;
+  readonly notReached: string;
+  readonly lastTry: (date: string) => string;
+}
+
+/** To the sender, once the next host has it. */
+export interface ReachedWording {
+  readonly subject: (domain: string) => string;
+  readonly opening: Opening;
+  readonly reached: string;
+  readonly meaning: (host: string) => string;
+}
+
+/** To the partner's owner: nothing of the message but its envelope. */
+export interface CopyWording {
+  readonly subject: (partner: string) => string;
+  readonly opening: (of: { readonly hostname: string; readonly partner: string; readonly received: string }) => string;
+  readonly sender: (address: string) => string;
+  readonly remedy: (text: string) => string;
+}
+
+/** By mail to the owner of a partner or the postmaster. `partner` is empty where it concerns none. */
+export interface AlarmWording {
+  readonly raised: (code: string, partner: string) => string;
+  readonly cleared: (code: string, partner: string) => string;
+  readonly opening: (of: { readonly hostname: string; readonly since: string }) => string;
+}
+
+/** To the postmaster, when a notice of ours could not be delivered. */
+export interface UndeliverableWording {
+  readonly subject: (domain: string) => string;
+  readonly opening: (of: { readonly hostname: string; readonly received: string }) => string;
 }
 
 export interface FailureWording {
@@ -32,6 +78,8 @@ export interface FailureWording {
   readonly theySaid: string;
   readonly technical: (reason: string, status: string) => string;
   readonly closing: (postmaster: string) => string;
+  /** Where no header goes along. */
+  readonly redacted: (postmaster: string) => string;
 }
 
 export function wordingOf(language: Language): Wording {

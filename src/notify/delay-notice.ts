@@ -1,0 +1,103 @@
+/**
+ * Mail waits: the notice to its sender, and what the partner's owner is told of it. Never about the null reverse-path or
+ * a notice. The owner sees no field of the message, for it is not his.
+ */
+import type { Recipient } from "../mail/envelope.ts";
+import { formatMailbox, type Mailbox } from "../mail/mailbox.ts";
+import type { Reason } from "../mail/outcome.ts";
+import type { Delayed } from "./delivery-status.ts";
+import { visible } from "./header-line.ts";
+import { isRedacted, languageFor, type Notice, type NoticeFacts, noticeOf } from "./notice.ts";
+import { isTls, openingOf, recipientList, text } from "./notice-text.ts";
+import type { Block } from "./render.ts";
+import { type Wording, wordingOf } from "./wording.ts";
+
+export interface DelayNoticeInput extends NoticeFacts {
+  readonly recipients: readonly Recipient[];
+  /** How the last attempt ended. */
+  readonly last: { readonly reason: Reason; readonly detail: string };
+  /** Epoch ms. */
+  readonly lastTryAt: number;
+}
+
+/** To the sender; undefined when nobody is to be told. */
+export function delayNotice(input: DelayNoticeInput): Notice | undefined {
+  const { message, domain, postmaster } = input;
+  const sender = message.envelope.reversePath;
+  if (sender === null || message.notice) return undefined;
+  const reported = reportedOf(input, input.recipients.filter(wantsNotice));
+  if (reported.length === 0) return undefined;
+  const language = languageFor(input);
+  const wording = wordingOf(language);
+  const { delay, failure } = wording;
+  const withOriginal = !isRedacted(message);
+  return noticeOf(input, {
+    to: sender,
+    senderName: wording.senderName,
+    subject: delay.subject(domain),
+    blocks: [
+      text(delay.opening(openingOf({ ...input, withOriginal }, wording))),
+      text(delay.notReached),
+      recipientList(reported, wording),
+      ...reasonBlocks(input, wording),
+      text(delay.lastTry(wording.date(input.lastTryAt))),
+      text((withOriginal ? failure.closing : failure.redacted)(postmaster)),
+    ],
+    reported,
+    language,
+    withOriginal,
+  });
+}
+
+/** RFC 3461 §4.1: without NOTIFY, delay may be reported. */
+function wantsNotice({ notify }: Recipient): boolean {
+  return notify === undefined || notify.includes("DELAY");
+}
+
+function reportedOf({ last, lastTryAt }: DelayNoticeInput, recipients: readonly Recipient[]): readonly Delayed[] {
+  return recipients.map((recipient) => ({ recipient, end: "delayed", problem: last, until: lastTryAt }));
+}
+
+function reasonBlocks(
+  { last: { reason }, domain, encryptionDemanded }: DelayNoticeInput,
+  { failure, reasons }: Wording,
+): Block[] {
+  const stayed = encryptionDemanded && isTls(reason) ? ` ${failure.stayedEncrypted}` : "";
+  return [text(`${failure.because(reasons[reason](domain))}${stayed}`)];
+}
+
+export interface OwnerCopyInput extends DelayNoticeInput {
+  readonly owner: Mailbox;
+  /** The partner's name, for people. */
+  readonly partner: string;
+  /** What an administrator can do about it: one sentence. */
+  readonly remedy: string;
+}
+
+export function ownerCopy(input: OwnerCopyInput): Notice {
+  const { message, owner, hostname, last } = input;
+  // In the language of the house, not of a message that its reader does not see.
+  const language = input.language === "auto" ? (input.senderLanguage ?? "en") : input.language;
+  const wording = wordingOf(language);
+  const { copy, delay, failure } = wording;
+  const partner = visible(input.partner, 100);
+  const reported = reportedOf(input, input.recipients);
+  const sender = message.envelope.reversePath;
+  return noticeOf(input, {
+    to: owner,
+    senderName: wording.senderName,
+    subject: copy.subject(partner),
+    blocks: [
+      text(copy.opening({ hostname, partner, received: wording.date(message.receivedAt) })),
+      text(copy.sender(sender === null ? "<>" : visible(formatMailbox(sender), 400))),
+      text(delay.notReached),
+      recipientList(reported, wording),
+      ...reasonBlocks(input, wording),
+      text(failure.technical(last.reason, visible(last.detail, 300))),
+      text(copy.remedy(input.remedy)),
+    ],
+    reported,
+    language,
+    withOriginal: false,
+  });
+}
