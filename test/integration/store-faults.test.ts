@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { type Disk, nodeDisk, type WritableFile } from "../../src/store/disk.ts";
 import type { QueueStore, SealedBody } from "../../src/store/queue.ts";
@@ -225,6 +225,72 @@ it("a message in doubt is forgotten when the database is open again, also where 
   await eventually(async () => (await files()).length === 2);
   expect((await queue.stats()).messages).toBe(1);
   expect((await bodyOf(queue, kept.facts.id, 1)).length).toBe(150_000);
+});
+
+describe("recipients that move into another message", () => {
+  const moved = { ended: [{ position: 0, end: "moved" as const }], counts: true };
+  const states = async (): Promise<unknown[]> =>
+    (await queue.list({})).map(({ delivery, state }) => [delivery.message.id, state]);
+
+  it("stay where they are, held, when a disk step of the other fails, whichever it is; then go with it once", async () => {
+    await queue.close();
+    // The store's own look whether the disk works again would count, too: here it never comes.
+    queue = await store.open({ disk, clock: { ...systemClock, after: () => () => undefined } });
+    const { facts } = await put(queue);
+    const deliveryId = `${facts.id}-0`;
+    await queue.hold({});
+    expect(await queue.seize({}, 1)).toHaveLength(1);
+    let failures = 0;
+    for (; ; failures += 1) {
+      countdown = failures + 1;
+      const id = newId();
+      const failed = await prepare(queue, { id, body: randomBytes(200_000) })
+        .then((message) => queue.complete({ ...moved, deliveryId, notices: [message] }))
+        .then(
+          () => undefined,
+          (error: unknown) => error,
+        );
+      if (failed === undefined) break;
+      expect(failed).toMatchObject({ name: "StoreError", kind: "failed" });
+      expect(await states()).toEqual([[facts.id, "leased"]]);
+    }
+    expect(failures).toBeGreaterThan(3);
+    countdown = Number.POSITIVE_INFINITY;
+    const [[other] = []] = (await states()) as string[][];
+    expect([await files(), (await bodyOf(queue, other ?? "")).length]).toEqual([[other], 200_000]);
+  });
+
+  it("stay leased when the database ends under the completion, and go once when it is made again", async () => {
+    await queue.close();
+    const later: (() => void)[] = [];
+    const clock = { ...systemClock, after: (_: number, run: () => void) => (later.push(run), () => undefined) };
+    queue = await store.open({ clock });
+    const sql = (text: string): void => {
+      const database = new DatabaseSync(join(store.settings.dataDir, "queue.db"), { timeout: 5_000 });
+      database.exec(text);
+      database.close();
+    };
+    const { facts } = await put(queue);
+    const deliveryId = `${facts.id}-0`;
+    await queue.hold({});
+    await queue.seize({}, 1);
+    const bodies = [randomBytes(200_000), randomBytes(300)];
+    sql("ALTER TABLE part RENAME TO away");
+    const first = await prepareSeveral(queue, bodies, [0, 1]);
+    await expect(queue.complete({ ...moved, deliveryId, notices: [first] })).rejects.toMatchObject({ name: "InDoubt" });
+    sql("ALTER TABLE away RENAME TO part");
+    await eventually(() => later.splice(0).map((run) => run()).length === 0 && queue.usable());
+    expect(await states()).toEqual([[facts.id, "leased"]]);
+    const second = await prepareSeveral(queue, bodies, [0, 1]);
+    expect(await queue.complete({ ...moved, deliveryId, notices: [second] })).toEqual([
+      { id: facts.id, recipients: [{ address: "erin@partner.test", end: "moved" }] },
+    ]);
+    expect(await queue.complete({ ...moved, deliveryId, notices: [await prepare(queue)] })).toEqual([]);
+    expect(await states()).toEqual([0, 1].map(() => [second.facts.id, "waiting"]));
+    await queue.close();
+    queue = await store.open();
+    expect(await files()).toEqual([second.facts.id]); // what the first left was swept
+  });
 });
 
 it("after close every call is refused as failed, and nothing hangs", async () => {
