@@ -63,8 +63,8 @@ export function furnish(deps: HouseDeps): House {
     bound: () => bound,
   });
   const shared = { clock, random, queue, policies: queue.policies, fresh, snapshot, isOwn, emit };
-  const outgoing = createOutgoing({ ...shared, passed, stopping: stopping.signal });
-  const treatments = createTreatments({ ...deps, snapshot, resolver: outgoing.resolver });
+  const outgoing = createOutgoing({ ...shared, passed, treatments: () => treatments, stopping: stopping.signal });
+  const treatments: Treatments = createTreatments({ ...deps, snapshot, resolver: outgoing.resolver });
   const receive = createReceive({
     clock,
     random,

@@ -8,13 +8,16 @@ import type { Resolver } from "./connect/resolver.ts";
 import type { SessionPool } from "./connect/session-pool.ts";
 import { destinationOf } from "./decide/decide.ts";
 import { deliver } from "./deliver/transaction.ts";
+import type { Stored } from "./endings.ts";
 import { createEngine } from "./engine.ts";
+import { createFallback } from "./fallback.ts";
 import type { Delivery } from "./mail/delivery.ts";
 import { parseMailDomain } from "./mail/mailbox.ts";
 import type { StsPolicyCache } from "./mail/sts-policy.ts";
 import { createNotices } from "./notices.ts";
 import { createProbe, type Prober } from "./probe.ts";
 import { createRelay } from "./relay.ts";
+import { createRemind } from "./reminders.ts";
 import { deliveryEvents } from "./report/delivery-event.ts";
 import type { Emit } from "./report/events.ts";
 import type { Clock } from "./runtime/clock.ts";
@@ -25,6 +28,7 @@ import type { Snapshot } from "./snapshot.ts";
 import { createStsAlarms } from "./sts-alarms.ts";
 import type { FreshContent } from "./store/fresh-content.ts";
 import type { QueueStore } from "./store/queue.ts";
+import type { Treatments } from "./treatments.ts";
 import type { VerifiedSession } from "./verify/gate.ts";
 
 export interface OutgoingDeps {
@@ -39,6 +43,8 @@ export interface OutgoingDeps {
   readonly isOwn: (address: string | undefined, port: number, name: string) => boolean;
   /** Told of the octets of bodies as they go out. */
   readonly passed: (bytes: number) => void;
+  /** What the S/MIME step of the ladder encrypts with. */
+  readonly treatments: () => Pick<Treatments, "certificatesFor" | "treatWith">;
   readonly emit: Emit;
   readonly stopping: AbortSignal;
 }
@@ -66,6 +72,8 @@ export function createOutgoing(deps: OutgoingDeps): Outgoing {
         ...(auth && { auth }),
       }),
   };
+  const settings = (): Snapshot["settings"] => snapshot().settings;
+  const notices = createNotices({ clock, random, queue, snapshot, emit });
   const relay = createRelay({
     clock,
     random,
@@ -75,29 +83,44 @@ export function createOutgoing(deps: OutgoingDeps): Outgoing {
       const { decide, settings } = snapshot();
       return { outbound: decide, schedule: settings.schedule, generation: settings.policy.generation };
     },
-    notices: createNotices({ clock, random, queue, snapshot, emit }),
+    delayNoticesMs: () => settings().delayNoticesMs,
+    notices: notices.ended,
+    encrypt: createFallback({
+      ...deps,
+      hostname: () => settings().hostname,
+      certificatesFor: (mailbox, now) => deps.treatments().certificatesFor(mailbox, now),
+      treat: (stored, certificatesFor) => deps.treatments().treatWith(stored, certificatesFor),
+      delayNoticesMs: () => settings().delayNoticesMs,
+    }),
     reportAttempt: (attempted) => {
       stsAlarms.look(attempted);
       const at = { now: clock.now(), generation: attempted.generation };
       for (const fields of deliveryEvents(attempted, at)) emit("delivery", fields);
     },
-    completed: (delivery, finished, notices) => {
+    completed: (delivery, stored) => {
       fresh.release(delivery.message.id, delivery.content);
-      for (const { id, recipients } of finished) {
-        const outcome = recipients.map(({ address, end }) => ({ recipient: address, end }));
-        emit("message.finished", { queueId: id, outcome, shredded: true });
-      }
-      if (notices.length > 0) dispatcher.wake();
+      tellStored(emit, delivery, stored);
+      if (stored.notices.length + stored.moved.length > 0) dispatcher.wake();
     },
     emit,
     stopping,
+  });
+  const remind = createRemind({
+    clock,
+    queue,
+    delayNoticesMs: () => settings().delayNoticesMs,
+    delayed: notices.delayed,
+    queued: (made) => {
+      for (const { told } of made) emit("notice.queued", told);
+      dispatcher.wake();
+    },
   });
   const dispatcher = createDispatcher({
     clock,
     queue,
     attempt: relay,
     random,
-    remind: () => Promise.reject(new Error("no delay notice is due yet")),
+    remind,
     wayOf: (domain) => wayUnder(snapshot(), domain, clock.now()),
     schedule: () => snapshot().settings.schedule,
     ratePerDestination: () => snapshot().settings.ratePerDestination,
@@ -107,6 +130,18 @@ export function createOutgoing(deps: OutgoingDeps): Outgoing {
   });
   const { pool, resolver, start, close } = engine;
   return { dispatcher, pool, resolver, prober: createProbe({ clock, snapshot, steps: engine.steps }), start, close };
+}
+
+function tellStored(emit: Emit, { message }: Delivery, { notices, moved, finished }: Stored): void {
+  for (const { told } of notices) emit("notice.queued", told);
+  for (const { message: into, approvedBy } of moved) {
+    const reason = "S/MIME after expiry (on_expiry)";
+    emit("message.moved", { queueId: message.id, into: into.facts.id, reason, approvedBy });
+  }
+  for (const { id, recipients } of finished) {
+    const outcome = recipients.map(({ address, end }) => ({ recipient: address, end }));
+    emit("message.finished", { queueId: id, outcome, shredded: true });
+  }
 }
 
 function stsFailed(emit: Emit): (trouble: StsTrouble) => void {

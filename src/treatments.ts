@@ -18,7 +18,7 @@ import type { Random } from "./runtime/random.ts";
 import { createSmimeDirectory } from "./smime-directory.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { createMessageIds, type MessageIds } from "./transform/message-ids.ts";
-import { type Incoming, treat, type Treating } from "./transform/treat.ts";
+import { type Incoming, treat, type TreatDeps, type Treating } from "./transform/treat.ts";
 
 export interface TreatmentsDeps {
   readonly clock: Clock;
@@ -33,6 +33,12 @@ export interface TreatmentsDeps {
 export interface Treatments {
   /** A reply refuses the message. */
   readonly treat: (message: Incoming) => Promise<Treating | SmtpReply>;
+  /** The same with certificates that were looked up before. */
+  readonly treatWith: (
+    message: Incoming,
+    certificatesFor: TreatDeps["certificatesFor"],
+  ) => Promise<Treating | SmtpReply>;
+  readonly certificatesFor: TreatDeps["certificatesFor"];
   /** Compares keys with DNS and dates with the clock; at start and after each reload. */
   readonly look: () => void;
   readonly stop: () => void;
@@ -80,6 +86,8 @@ export function createTreatments(deps: TreatmentsDeps): Treatments {
   };
   return {
     treat: (message) => treat(transform, message),
+    treatWith: (message, certificatesFor) => treat({ ...transform, certificatesFor }, message),
+    certificatesFor: directory.certificatesFor,
     look: () => {
       records.look();
       dates.look();

@@ -53,6 +53,8 @@ export interface Fallback {
   /** Queue id of the message that it was made of. */
   readonly of: string;
   readonly approvedBy: string;
+  /** Delay notices that had gone out for it by then. Absent: none. */
+  readonly delayNotices?: number;
 }
 
 export interface Delivery {
@@ -82,6 +84,11 @@ export interface Course {
   readonly route?: NextHop;
   /** Delay notices that have gone out for it. Absent: none. */
   readonly delayNotices?: number;
+}
+
+/** Delay notices that have gone out for these recipients, whatever message they were in. */
+export function delayNoticesOf({ course, message }: Delivery): number {
+  return course?.delayNotices ?? message.fallback?.delayNotices ?? 0;
 }
 
 /** What was done to the content that this delivery sends. */

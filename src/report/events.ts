@@ -158,6 +158,14 @@ export interface Events {
     readonly outcome: readonly { readonly recipient: string; readonly end: string }[];
     readonly shredded: boolean;
   };
+  /** The time of recipients has passed, and another message goes on in its place (a step of the ladder). */
+  readonly "message.moved": {
+    readonly queueId: string;
+    /** Queue id of the other. */
+    readonly into: string;
+    readonly reason: string;
+    readonly approvedBy: string;
+  };
   readonly "notice.queued": {
     readonly queueId: string;
     readonly about: string;

@@ -25,6 +25,7 @@ const LEVELS: Of<LogLevel> = {
   delivery: ({ outcome }) => (outcome === "delivered" ? "info" : "warn"),
   "mta-sts.failed": "warn",
   "message.finished": "info",
+  "message.moved": "warn",
   "notice.queued": "info",
   "queue.action": "info",
   "admin.action": "info",
@@ -53,6 +54,7 @@ const SENTENCES: Sentences = {
   "mta-sts.failed": (f) =>
     `The MTA-STS policy of ${f.domain} cannot be had (${f.detail}); ${f.cachedUntil === undefined ? "none applies" : `the one known before applies until ${f.cachedUntil}`}`,
   "message.finished": (f) => `${f.queueId} is finished${f.shredded ? " and its key is gone" : ""}`,
+  "message.moved": (f) => `${f.queueId} goes on as ${f.into}: ${f.reason}, approved by ${f.approvedBy}`,
   "notice.queued": (f) => `Queued ${f.queueId}: notice of ${f.kind} about ${f.about} to ${f.recipient}`,
   "queue.action": (f) =>
     `Queue: ${f.action} for ${f.matched} waiting${f.reason === undefined ? "" : `, because ${f.reason}`}`,

@@ -72,7 +72,9 @@ export function createFinisher(
       if (wrapped !== undefined && "code" in wrapped) return wrapped;
       const hash = wrapped === undefined ? undefined : createBodyHash();
       // Mail that only passes through is sealed where it would be signed if it were ours.
-      const arc = sealer !== undefined && plan.unsigned !== undefined ? await chainNow(body) : undefined;
+      const isSealed = known.isEdited === true && wrapped === undefined; // as it was stored
+      const seals = sealer !== undefined && plan.unsigned !== undefined && !isSealed;
+      const arc = seals ? await chainNow(body) : undefined;
       return {
         positions: plan.positions,
         ...(wrapped && hash && { body: observed(wrapped.body, hash.update) }),
@@ -99,6 +101,7 @@ function headerEditor(
 ): (plan: ContentPlan<Candidate>, body: StoredBody) => Promise<HeaderEdit> {
   const made = new Map<string, HeaderEdit>();
   return async (plan, body) => {
+    if (known.isEdited === true) return { header: known.header, removed: [], changed: [], kept: [] };
     // A new body breaks the signatures of others: then they hold nothing.
     const isHeld = known.sender.isOurs && !isNew(plan);
     const key = JSON.stringify([plan.headers, isHeld]);

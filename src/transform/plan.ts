@@ -65,12 +65,16 @@ const MOST_MADE = 1024 ** 3;
 /** A reply where the new bodies together are more than one DATA may write; `bodyLength`: octets of the body that came. */
 export function refuseTooMuch(plans: readonly ContentPlan<unknown>[], bodyLength: number): SmtpReply | undefined {
   const made = plans.filter(isNew).length;
-  if (made <= ALWAYS_MADE || made * bodyLength <= MOST_MADE) return undefined;
+  if (!isTooMuch(made, bodyLength)) return undefined;
   return reply(
     550,
     "5.3",
     `The message is too large to be signed or encrypted ${made} times, send it to fewer recipients at once`,
   );
+}
+
+export function isTooMuch(made: number, bodyLength: number): boolean {
+  return made > ALWAYS_MADE && made * bodyLength > MOST_MADE;
 }
 
 /** S/MIME makes another body. */

@@ -34,6 +34,8 @@ export interface TreatDeps {
 export interface Incoming {
   /** As it came. */
   readonly header: Buffer;
+  /** It was edited before it was stored: nothing is taken out or put in but for S/MIME and DKIM. Absent: no. */
+  readonly isEdited?: true;
   readonly reversePath: Mailbox | null;
   readonly addressees: readonly Addressee[];
   /** For our Received field; `at` is the time of all that is done. */
@@ -135,7 +137,7 @@ async function certificatesOf(
 }
 
 /** Those that we can encrypt for. */
-function fitting(certificates: readonly Candidate[], mailbox: Mailbox): Found<Candidate> {
+export function fitting(certificates: readonly Candidate[], mailbox: Mailbox): Found<Candidate> {
   const fit = certificates.filter((one) => whyNotFor(one) === undefined);
   if (fit.length > 0) return { kind: "found", certificates: fit };
   const [why] = certificates.flatMap((one) => whyNotFor(one) ?? []);

@@ -80,6 +80,7 @@ const FIELDS: { readonly [K in keyof Events]: Named<Events[K]> } = {
   } satisfies Named<DeliveryFields>,
   "mta-sts.failed": { domain: true, result: true, detail: true, cachedUntil: true },
   "message.finished": { queueId: true, outcome: true, shredded: true },
+  "message.moved": { queueId: true, into: true, reason: true, approvedBy: true },
   "notice.queued": { queueId: true, about: true, kind: true, recipient: true, status: true },
   "queue.action": { action: true, matched: true, reason: true, filter: true },
   "admin.action": { action: true, address: true, who: true, why: true, detail: true },

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "vitest";
 import type { Session } from "../../../src/mail/session.ts";
 import { problem } from "../../../src/mail/outcome.ts";
-import { type Attempted, createRelay, type RelayDeps, splitByPolicy } from "../../../src/relay.ts";
+import { splitByPolicy } from "../../../src/parts.ts";
+import { type Attempted, createRelay, type RelayDeps } from "../../../src/relay.ts";
+import type { StoredNotice } from "../../../src/notices.ts";
 import { type Completion, type NewMessage, StoreError } from "../../../src/store/queue.ts";
 import { outbound, tls } from "../decide/policies.ts";
 import { delivered, delivery, host, type Script, scripted, session } from "./fixtures.ts";
@@ -14,6 +16,7 @@ interface Case {
 }
 
 const everyone = outbound();
+const NOTICE = { message: { facts: { id: "notice" } } as NewMessage, told: {} } as StoredNotice;
 
 function relay({ script, over, broken = 0 }: Case) {
   const completions: Completion[] = [];
@@ -35,7 +38,9 @@ function relay({ script, over, broken = 0 }: Case) {
       park: (id) => Promise.resolve(void parked.push(id)),
     },
     policy: () => ({ outbound: () => everyone, schedule: { retryMs: [60_000] }, generation: 1 }),
-    notices: () => Promise.resolve([{ facts: { id: "notice" } } as NewMessage]),
+    delayNoticesMs: () => [],
+    notices: (_, badly) => Promise.resolve(badly.length === 0 ? [] : [NOTICE]),
+    encrypt: () => Promise.resolve({ unknown: [] }),
     reportAttempt: (attempted) => void attempts.push(attempted),
     completed: () => undefined,
     emit: (event) => void events.push(event),
