@@ -38,6 +38,22 @@ if (mode === "lock") {
       }
     };
     await Promise.all([0, 1, 2, 3].map(client));
+  } else if (mode === "seize") {
+    // What is held, parked and due is in hand when the end comes, and one completion after the other.
+    const ids = await Promise.all(Array.from({ length: 30 }, async () => (await put(queue)).facts.id));
+    await queue.hold({});
+    const [first = "", second = ""] = ids;
+    await queue.release({ id: first }, 0);
+    await queue.release({ id: second }, 0);
+    for (const { id } of await queue.claim("partner.test", Date.now(), 1)) await queue.park(id, "damaged");
+    for (;;) {
+      const seized = await queue.seize({}, 30);
+      say(seized.length);
+      for (const { id: deliveryId } of seized.slice(0, 20))
+        await queue.complete({ deliveryId, ended: [], counts: false, notices: [] });
+      for (const { id: deliveryId } of seized.slice(20))
+        await queue.complete({ deliveryId, ended: [], counts: false, notices: [], change: { course: { step: 1 } } });
+    }
   } else {
     // Until a write fails, and then until twenty more messages are in.
     let left = 20;

@@ -77,6 +77,24 @@ it("every acknowledged message is there after SIGKILL, with all its contents who
   expect(several).toBeGreaterThan(20);
 }, 120_000);
 
+it("mail that a person had stopped, and that was in hand, is stopped after SIGKILL, in 10 rounds", async () => {
+  for (let round = 0; round < 10; round += 1) {
+    const { child, lines, ended } = start("seize");
+    const before = 1 + Math.trunc(Math.random() * 20);
+    await eventually(() => lines.length >= before);
+    child.kill("SIGKILL");
+    await ended;
+    const queue = await store.open();
+    expect((await queue.totals({})).byState).toEqual({ waiting: 1, leased: 0, held: 28, parked: 1 });
+    expect(await queue.claim("partner.test", Date.now() + 1e12, 30)).toHaveLength(1);
+    const [waiting] = await queue.list({ limit: 1 });
+    expect(waiting?.delivery.attempts).toBe(0);
+    await queue.close();
+    await store.destroy();
+    store = await sqliteStore();
+  }
+}, 120_000);
+
 it("a write that the system refuses is answered as failed, nothing acknowledged is lost, and it recovers by itself", async () => {
   // A limit on the size of files stops the database's log in mid-write.
   const limited = ["/bin/sh", "-c", 'ulimit -f 3000; trap "" XFSZ; exec "$0" "$@"'];
