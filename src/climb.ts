@@ -3,9 +3,10 @@
  * message of its own, which is stored in the transaction in which they end here. Nobody is dropped: who cannot take a
  * step takes the next one, and what is not known now waits.
  */
+import { destinationOf } from "./decide/decide.ts";
 import { type Encryption, isAwaitingEncryption, type Rung, rungFrom, smimeAt, stepsTaken } from "./decide/ladder.ts";
 import type { LadderStep } from "./decide/policy.ts";
-import { type Delivery, delayNoticesOf } from "./mail/delivery.ts";
+import { type Delivery, delayNoticesOf, laneFor } from "./mail/delivery.ts";
 import { type Outcome, problem, type Problem } from "./mail/outcome.ts";
 import type { Encrypted, EncryptStored } from "./fallback.ts";
 import type { Part } from "./parts.ts";
@@ -101,7 +102,7 @@ function place(
       const found = problems.get(position) ?? UNTOLD;
       const rung: Rung =
         from === undefined
-          ? { kind: "waits", step: taken, lifetimeMs: 0, encrypts: true }
+          ? { kind: "waits", step: taken, lifetimeMs: 0 }
           : rungFrom(part.outbound.onExpiry, from, encryptions.get(position) ?? "impossible");
       if (rung.kind === "ends") expired.push({ recipient, end: "expired", problem: found });
       if (rung.kind === "waits") waiting.push({ ...rung, problem: found });
@@ -115,12 +116,12 @@ function place(
   if (planned !== undefined && step <= Math.max(...stands.map(({ taken }) => taken)))
     return { settled: { ...ended, next: planned } };
   const { now, fraction } = climbing.at;
-  const pause = here.every(({ encrypts }) => encrypts) ? retryDelay(climbing.schedule, 1, fraction) : 0;
+  const pause = here.every(({ nextHop }) => nextHop === undefined) ? retryDelay(climbing.schedule, 1, fraction) : 0;
   const { reason, detail } = first.problem;
   const next = { at: now + pause, reason, detail };
   return {
     settled: withReport({ ...ended, next }, next.at),
-    change: changeTo(climbing, step, Math.max(...here.map(({ lifetimeMs }) => lifetimeMs))),
+    change: changeTo(climbing, { ...first, lifetimeMs: Math.max(...here.map(({ lifetimeMs }) => lifetimeMs)) }),
   };
 }
 
@@ -129,12 +130,18 @@ function withReport(settled: Settlement, nextAttemptAt: number | undefined): Set
   return { ...settled, report: { ...report, ...(nextAttemptAt !== undefined && { nextAttemptAt }) } };
 }
 
-function changeTo({ delivery, at, delayNoticesMs }: Climbing, step: number, lifetimeMs: number): CourseChange {
+function changeTo(
+  { delivery, at, delayNoticesMs }: Climbing,
+  { step, lifetimeMs, nextHop }: Extract<Rung, { kind: "waits" }>,
+): CourseChange {
+  const { domain, course } = delivery;
+  const via = nextHop && destinationOf({ nextHop }, domain);
   const expiresAt = at.now + lifetimeMs;
   const { receivedAt } = delivery.message;
   const waiting = { steps: delayNoticesMs, receivedAt, expiresAt, now: at.now };
   return {
-    course: { ...delivery.course, step },
+    course: { ...course, step },
+    ...(course?.route === undefined && { lane: laneFor(domain, via) }),
     expiresAt,
     attempts: 0, // each step is given real attempts of its own
     noticeAt: noticeAfter(delayNoticesOf(delivery), waiting),

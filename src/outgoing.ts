@@ -11,7 +11,7 @@ import { deliver } from "./deliver/transaction.ts";
 import type { Stored } from "./endings.ts";
 import { createEngine } from "./engine.ts";
 import { createFallback } from "./fallback.ts";
-import type { Delivery } from "./mail/delivery.ts";
+import { type Delivery, readLane } from "./mail/delivery.ts";
 import { parseMailDomain } from "./mail/mailbox.ts";
 import type { StsPolicyCache } from "./mail/sts-policy.ts";
 import { createNotices } from "./notices.ts";
@@ -121,7 +121,7 @@ export function createOutgoing(deps: OutgoingDeps): Outgoing {
     attempt: relay,
     random,
     remind,
-    wayOf: (domain) => wayUnder(snapshot(), domain, clock.now()),
+    wayOf: (lane) => wayUnder(snapshot(), lane, clock.now()),
     schedule: () => snapshot().settings.schedule,
     ratePerDestination: () => snapshot().settings.ratePerDestination,
     longestLifetimeMs: () => longestLifetime(snapshot()),
@@ -151,12 +151,13 @@ function stsFailed(emit: Emit): (trouble: StsTrouble) => void {
   };
 }
 
-/** Slots are counted by where the mail for a domain goes; an address with a partner of its own counts with its domain. */
-function wayUnder({ decide }: Snapshot, domain: string, now: number): Way {
+/** Slots are counted by where the mail of a lane goes; an address with a partner of its own counts with its domain. */
+function wayUnder({ decide }: Snapshot, lane: string, now: number): Way {
+  const { domain, via } = readLane(lane);
   const parsed = parseMailDomain(domain);
-  if (parsed === undefined) return { host: domain, policy: "" };
+  if (parsed === undefined) return { host: via ?? domain, policy: "" };
   const outbound = decide({ localPart: "postmaster", domain: parsed }, now);
-  return { host: destinationOf(outbound, domain), policy: outbound.partner ?? "" };
+  return { host: via ?? destinationOf(outbound, domain), policy: outbound.partner ?? "" };
 }
 
 function longestLifetime({ settings: { policy } }: Snapshot): number {

@@ -109,8 +109,8 @@ function namesOf(entry: MatchEntry, tls: TlsPolicy, target: Target): NamePattern
 }
 
 /** What concurrency and back-off are counted by: where the mail goes, not for whom it is. */
-export function destinationOf(outbound: OutboundPolicy, domain: string): string {
-  const [first] = outbound.nextHop;
+export function destinationOf({ nextHop }: Pick<OutboundPolicy, "nextHop">, domain: string): string {
+  const [first] = nextHop;
   return first === undefined || first.kind === "mx" ? domain : describeNextHop(first);
 }
 

@@ -3,7 +3,7 @@
  * in their order and none twice; when none is left the recipient ends, and its sender is told.
  */
 import type { Delivery } from "../mail/delivery.ts";
-import type { LadderStep } from "./policy.ts";
+import type { LadderStep, NextHop } from "./policy.ts";
 
 /** What came of encrypting to a recipient. `unknown`: whether it can be done is not known now. */
 export type Encryption = "made" | "impossible" | "unknown";
@@ -12,8 +12,13 @@ export type Rung =
   | { readonly kind: "ends" }
   /** Goes on in a message of its own, encrypted. */
   | { readonly kind: "moves" }
-  /** Goes on in this one, for a lifetime more; `step`: how many were taken then. */
-  | { readonly kind: "waits"; readonly step: number; readonly lifetimeMs: number; readonly encrypts: boolean };
+  /** Goes on in this one, for a lifetime more. `step`: how many were taken then; `nextHop`: where it goes, unless a person says. */
+  | {
+      readonly kind: "waits";
+      readonly step: number;
+      readonly lifetimeMs: number;
+      readonly nextHop?: readonly NextHop[];
+    };
 
 /** How many were taken. A message made by the S/MIME step stands behind it, wherever that is now. */
 export function stepsTaken({ course, message }: Delivery, steps: readonly LadderStep[]): number {
@@ -41,12 +46,12 @@ export function rungFrom(steps: readonly LadderStep[], number: number, encryptio
   const step = steps[number];
   if (step === undefined) return { kind: "ends" };
   const waits = { kind: "waits", step: number + 1, lifetimeMs: step.lifetimeMs } as const;
-  if (step.kind === "next-hop") return { ...waits, encrypts: false };
+  if (step.kind === "next-hop") return { ...waits, nextHop: step.nextHop };
   switch (encryption) {
     case "made":
       return { kind: "moves" };
     case "unknown":
-      return { ...waits, encrypts: true };
+      return waits;
     case "impossible":
       return rungFrom(steps, number + 1, encryption);
   }

@@ -74,6 +74,24 @@ export interface Delivery {
   readonly last?: { readonly reason: Reason; readonly detail: string | null };
   /** What has changed of its way since it came; absent: nothing. */
   readonly course?: Course;
+  /** What it is claimed by; absent: its domain. */
+  readonly lane?: string;
+}
+
+const VIA = " via "; // no domain has a blank
+
+/** Mail of a domain that takes another way than the rest waits apart, so that neither way's closing holds up the other. */
+export function laneFor(domain: string, via: string | undefined): string {
+  return via === undefined ? domain : `${domain}${VIA}${via}`;
+}
+
+export function laneOf({ domain, lane }: Pick<Delivery, "domain" | "lane">): string {
+  return lane ?? domain;
+}
+
+export function readLane(lane: string): { readonly domain: string; readonly via?: string } {
+  const [domain = "", via] = lane.split(VIA, 2);
+  return { domain, ...(via !== undefined && { via }) };
 }
 
 /** Sealed with the delivery, for who could write it could send mail elsewhere. */

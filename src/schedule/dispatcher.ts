@@ -2,7 +2,7 @@
  * Decides what is tried now: slots per destination, back-off of a dead destination, and the claim loop over the queue.
  * A destination that is full or closed never costs another one its turn. Recovery never depends on new mail.
  */
-import type { Delivery } from "../mail/delivery.ts";
+import { type Delivery, laneOf } from "../mail/delivery.ts";
 import type { Reason } from "../mail/outcome.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
@@ -35,7 +35,8 @@ export interface DispatcherDeps {
   readonly attempt: (delivery: Delivery, closed?: ClosedBy) => Promise<AttemptReport>;
   /** Its delay notice is due, and its lease is ours. */
   readonly remind: (delivery: Delivery) => Promise<void>;
-  readonly wayOf: (domain: string) => Way;
+  /** Of a lane: a domain, or another way that some of its mail takes (`laneFor`). Lanes are what is called a domain below. */
+  readonly wayOf: (lane: string) => Way;
   readonly schedule: () => RetrySchedule;
   readonly concurrencyPerDestination: () => number;
   /** Messages a minute; 0: no limit. */
@@ -139,7 +140,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const drain = (place: Place): void => {
     while (place.backlog.length > 0) {
       const [first] = place.backlog as [Delivery];
-      const { policy } = deps.wayOf(first.domain);
+      const { policy } = deps.wayOf(laneOf(first));
       const closed = places.closed(place, policy);
       if (closed === undefined && free(place) <= 0) break;
       place.backlog.shift();
@@ -149,12 +150,9 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     if (place.backlog.length > 0) starve(place);
     places.tidy(place);
   };
-  const handBack = (
-    place: Place,
-    { id, domain, expiresAt }: Delivery,
-    closed: { until: number; by: ClosedBy },
-  ): void => {
-    place.waiting.add(domain);
+  const handBack = (place: Place, delivery: Delivery, closed: { until: number; by: ClosedBy }): void => {
+    const { id, expiresAt } = delivery;
+    place.waiting.add(laneOf(delivery));
     const at = Math.min(wallOf(closed.until), Math.max(expiresAt, clock.now()));
     const { reason, detail } = closed.by;
     void leases.putBack({ deliveryId: id, next: { at, reason, detail }, counts: false });
@@ -168,8 +166,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       .catch((error: unknown) => leases.failed(delivery, error))
       .finally(release);
   };
-  const settle = (place: Place, policy: string, { domain }: Delivery, report: AttemptReport): void => {
-    if (report.closedBy !== undefined) place.waiting.add(domain);
+  const settle = (place: Place, policy: string, delivery: Delivery, report: AttemptReport): void => {
+    if (report.closedBy !== undefined) place.waiting.add(laneOf(delivery));
     const recovered = places.heed(place, policy, report);
     const closed = places.closed(place, policy);
     if (closed !== undefined) wake(); // what is due for it learns that it waits

@@ -43,6 +43,8 @@ export interface SealedBody {
 export interface NewDelivery {
   readonly id: string;
   readonly domain: string;
+  /** What it is claimed by; absent: its domain. */
+  readonly lane?: string;
   readonly partner: string | null;
   /** Positions of `message.envelope.recipients`. */
   readonly positions: readonly number[];
@@ -98,6 +100,8 @@ export interface CourseChange {
   readonly noticeAt?: number | null;
   /** A new step of the ladder counts its attempts from 0. */
   readonly attempts?: 0;
+  /** What it is claimed by from now on: its way has changed (`laneOf`). */
+  readonly lane?: string;
 }
 
 export interface FinishedMessage {
@@ -146,12 +150,12 @@ export interface QueueStore {
   readonly reread: (body: SealedBody) => Promise<Readable>;
   /** Resolves when message, bodies and deliveries are on stable storage, together or not at all. Rejects with StoreError. */
   readonly enqueue: (message: NewMessage) => Promise<void>;
-  /** Destinations with something due, the longest due first; `except` are left out. */
+  /** Lanes with something due, the longest due first; `except` are left out. A lane is a domain, or another way to it (`laneFor`). */
   readonly dueDomains: (now: number, except: ReadonlySet<string>, limit: number) => Promise<readonly string[]>;
-  /** Leases up to `limit` due deliveries of one domain, oldest due first. */
-  readonly claim: (domain: string, now: number, limit: number) => Promise<readonly Delivery[]>;
-  /** Leases up to `limit` due deliveries of one domain whose lifetime has passed, the longest expired first. */
-  readonly claimExpired: (domain: string, now: number, limit: number) => Promise<readonly Delivery[]>;
+  /** Leases up to `limit` due deliveries of one lane, oldest due first. */
+  readonly claim: (lane: string, now: number, limit: number) => Promise<readonly Delivery[]>;
+  /** Leases up to `limit` due deliveries of one lane whose lifetime has passed, the longest expired first. */
+  readonly claimExpired: (lane: string, now: number, limit: number) => Promise<readonly Delivery[]>;
   /** Leases up to `limit` that wait and are owed a delay notice, wherever they go, the longest owed first. */
   readonly claimNotices: (now: number, limit: number) => Promise<readonly Delivery[]>;
   /** Leases up to `limit` matches in whatever state they are, but leased: a person ends or changes them. Oldest first, `after` as in `list`. */
@@ -159,9 +163,9 @@ export interface QueueStore {
   /** Epoch ms at which something waiting becomes due after `now`, an attempt or a delay notice; undefined when nothing will. */
   readonly nextDue: (now: number) => Promise<number | undefined>;
   /** An attempt has closed their destination: what is due waits as well, and the attempt counts for it. Answers how many. */
-  readonly postpone: (domains: readonly string[], closed: Closed) => Promise<number>;
+  readonly postpone: (lanes: readonly string[], closed: Closed) => Promise<number>;
   /** Their destination has recovered: what waits for one of `reasons` is due now. Answers how many. */
-  readonly hasten: (domains: readonly string[], now: number, reasons: readonly Reason[]) => Promise<number>;
+  readonly hasten: (lanes: readonly string[], now: number, reasons: readonly Reason[]) => Promise<number>;
   /** The wall clock was put forward (ms > 0) or back: expiry and delay notices move along. No expiry is left after `latest`. */
   readonly shiftClock: (ms: number, latest: number) => Promise<void>;
   /** Header block as stored. Rejects with StoreError "damaged". */

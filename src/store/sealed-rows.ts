@@ -87,6 +87,7 @@ function deliveryRows({ facts, deliveries }: NewMessage, queueKey: QueueKey): Me
   );
   return deliveries.map((delivery) => ({
     ...delivery,
+    lane: delivery.lane ?? delivery.domain,
     noticeAt: delivery.noticeAt ?? null,
     reason: delivery.reason ?? null,
     tags: [...shared, ...delivery.positions.map((at) => recipientTag(queueKey, addresses.get(at) ?? ""))],
@@ -190,9 +191,9 @@ function isMeantFor(
 }
 
 function deliveryOf(row: DeliveryRow, message: MessageFacts): Delivery {
-  const { id, domain, attempts, expiresAt, positions, content } = row;
+  const { id, domain, lane, attempts, expiresAt, positions, content } = row;
   const recipients = message.envelope.recipients.filter(({ position }) => positions.includes(position));
-  return { id, message, domain, recipients, attempts, expiresAt, content };
+  return { id, message, domain, recipients, attempts, expiresAt, content, ...(lane !== domain && { lane }) };
 }
 
 function openFacts(key: MessageKey, sealed: Uint8Array): MessageFacts {

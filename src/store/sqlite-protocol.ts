@@ -42,6 +42,7 @@ export interface PartRow {
 export interface NewDeliveryRow {
   readonly id: string;
   readonly domain: string;
+  readonly lane: string;
   readonly partner: string | null;
   readonly positions: readonly number[];
   readonly content: number;
@@ -68,6 +69,7 @@ export interface ChangeRow {
   readonly expiresAt?: number;
   readonly noticeAt?: number | null;
   readonly attempts?: 0;
+  readonly lane?: string;
 }
 
 /** How a message's sealed parts are read. */
@@ -105,6 +107,7 @@ export interface DeliveryRow extends KeyRow {
   readonly size: number;
   readonly receivedAt: number;
   readonly domain: string;
+  readonly lane: string;
   readonly partner: string | null;
   /** Of recipients that are pending. */
   readonly positions: readonly number[];

@@ -20,21 +20,21 @@ export interface Reads {
   readonly filed: () => string[];
 }
 
-/** Jumps from domain to domain in the index: the cost grows with the domains, not with what waits for them. */
-const DUE_DOMAINS = `
-  WITH RECURSIVE each (domain) AS (
-    SELECT min(domain) FROM delivery WHERE state = 'waiting'
+/** Jumps from lane to lane in the index: the cost grows with the lanes, not with what waits in them. */
+const DUE_LANES = `
+  WITH RECURSIVE each (lane) AS (
+    SELECT min(lane) FROM delivery WHERE state = 'waiting'
     UNION ALL
-    SELECT (SELECT min(domain) FROM delivery WHERE state = 'waiting' AND domain > each.domain)
-    FROM each WHERE each.domain IS NOT NULL
+    SELECT (SELECT min(lane) FROM delivery WHERE state = 'waiting' AND lane > each.lane)
+    FROM each WHERE each.lane IS NOT NULL
   ), due AS (
-    SELECT domain, (SELECT min(next_attempt_at) FROM delivery WHERE state = 'waiting' AND domain = each.domain) AS at
-    FROM each WHERE domain IS NOT NULL AND domain NOT IN (SELECT value FROM json_each($2))
+    SELECT lane, (SELECT min(next_attempt_at) FROM delivery WHERE state = 'waiting' AND lane = each.lane) AS at
+    FROM each WHERE lane IS NOT NULL AND lane NOT IN (SELECT value FROM json_each($2))
   )
-  SELECT domain FROM due WHERE at <= $1 ORDER BY at LIMIT $3`;
+  SELECT lane FROM due WHERE at <= $1 ORDER BY at LIMIT $3`;
 
 export function prepareReads(database: DatabaseSync): Reads {
-  const dueDomains = database.prepare(DUE_DOMAINS);
+  const dueDomains = database.prepare(DUE_LANES);
   const nextDue = database.prepare(
     `SELECT min(at) AS at FROM (
        SELECT min(next_attempt_at) AS at FROM delivery WHERE state = 'waiting' AND next_attempt_at > $1
@@ -62,7 +62,7 @@ export function prepareReads(database: DatabaseSync): Reads {
   };
   return {
     dueDomains: ({ now, except, limit }) =>
-      dueDomains.all(bind(now, JSON.stringify(except), limit)).map((row) => text(row["domain"])),
+      dueDomains.all(bind(now, JSON.stringify(except), limit)).map((row) => text(row["lane"])),
     nextDue: (now) => {
       const at = nextDue.get(bind(now))?.["at"];
       return typeof at === "number" ? at : null;

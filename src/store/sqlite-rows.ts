@@ -10,7 +10,7 @@ export function bind(...values: readonly SQLInputValue[]): Record<string, SQLInp
   return Object.fromEntries(values.map((value, index) => [index + 1, value]));
 }
 
-export const DELIVERY_COLUMNS = `d.seq, d.id, d.domain, d.partner, d.positions, d.state, d.next_attempt_at, d.expires_at,
+export const DELIVERY_COLUMNS = `d.seq, d.id, d.domain, d.lane, d.partner, d.positions, d.state, d.next_attempt_at, d.expires_at,
   d.attempts, d.reason, d.detail, d.notice_at, d.course, d.content, m.id AS message_id, m.key_id, m.wrapped_key, m.part, m.facts, m.size, m.received_at`;
 
 /** Conditions on `delivery d JOIN message m`, each behind an AND; their parameters follow the given ones. */
@@ -76,6 +76,7 @@ export function toDeliveryRow(row: Row): DeliveryRow {
     size: Number(row["size"]),
     receivedAt: Number(row["received_at"]),
     domain: text(row["domain"]),
+    lane: text(row["lane"]),
     partner: textOrNull(row["partner"]),
     positions: JSON.parse(text(row["positions"])) as number[],
     content: Number(row["content"]),

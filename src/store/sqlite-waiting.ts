@@ -25,7 +25,7 @@ const JOINED = "delivery d JOIN message m ON m.seq = d.message";
 
 export function prepareWaiting(database: DatabaseSync): Waiting {
   const expired = database.prepare(`SELECT ${DELIVERY_COLUMNS} FROM ${JOINED}
-    WHERE d.state = 'waiting' AND d.domain = $1 AND d.expires_at <= $2 AND d.next_attempt_at <= $2
+    WHERE d.state = 'waiting' AND d.lane = $1 AND d.expires_at <= $2 AND d.next_attempt_at <= $2
     ORDER BY d.expires_at, d.seq LIMIT $3`);
   const owed = database.prepare(`SELECT ${DELIVERY_COLUMNS} FROM ${JOINED}
     WHERE d.state = 'waiting' AND d.notice_at IS NOT NULL AND d.notice_at <= $1 ORDER BY d.notice_at, d.seq LIMIT $2`);
@@ -37,10 +37,10 @@ export function prepareWaiting(database: DatabaseSync): Waiting {
   // The plus keeps the index of expiry out: in that of what is due, what was postponed is not met again by the next slice.
   const postpone = database.prepare(`UPDATE delivery SET attempts = attempts + 1,
       next_attempt_at = min($1, max(expires_at, $2)), detail = CASE WHEN reason IS $3 THEN detail END, reason = $3
-    WHERE seq IN (SELECT seq FROM delivery WHERE state = 'waiting' AND domain IN (SELECT value FROM json_each($4))
+    WHERE seq IN (SELECT seq FROM delivery WHERE state = 'waiting' AND lane IN (SELECT value FROM json_each($4))
       AND next_attempt_at <= $2 AND +expires_at > $2 LIMIT $5)`);
   const hasten = database.prepare(`UPDATE delivery SET next_attempt_at = $1
-    WHERE seq IN (SELECT seq FROM delivery WHERE state = 'waiting' AND domain IN (SELECT value FROM json_each($2))
+    WHERE seq IN (SELECT seq FROM delivery WHERE state = 'waiting' AND lane IN (SELECT value FROM json_each($2))
       AND next_attempt_at > $1 AND reason IN (SELECT value FROM json_each($3)) LIMIT $4)`);
   const shift = database.prepare(
     "UPDATE delivery SET expires_at = min(expires_at + $1, $2), notice_at = notice_at + $1",

@@ -101,7 +101,7 @@ function prepare(database: DatabaseSync): Statements {
     content: sql("INSERT INTO content (message, header, body) VALUES ($1, $2, $3)"),
     delivery:
       sql(`INSERT INTO delivery (id, message, domain, partner, positions, state, next_attempt_at, expires_at, content,
-        notice_at, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`),
+        notice_at, reason, lane) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`),
     tag: sql("INSERT INTO tag (tag, delivery) VALUES ($1, $2) ON CONFLICT DO NOTHING"),
     leased: sql("SELECT seq, message, positions FROM delivery WHERE id = $1 AND state = 'leased'"),
     ends: sql(`UPDATE message SET ends = (
@@ -117,11 +117,11 @@ function prepare(database: DatabaseSync): Statements {
       RETURNING id AS message_id, key_id, wrapped_key, part, facts, ends, filed`),
     park: sql("UPDATE delivery SET state = 'parked', detail = coalesce($2, detail) WHERE id = $1 AND state = 'leased'"),
     due: sql(`SELECT ${DELIVERY_COLUMNS} FROM delivery d JOIN message m ON m.seq = d.message
-      WHERE d.state = 'waiting' AND d.domain = $1 AND d.next_attempt_at <= $2
+      WHERE d.state = 'waiting' AND d.lane = $1 AND d.next_attempt_at <= $2
       ORDER BY d.next_attempt_at, d.seq LIMIT $3`),
     lease: sql("UPDATE delivery SET state = 'leased', back = 'waiting' WHERE seq = $1"),
     change: sql(`UPDATE delivery SET course = coalesce($2, course), expires_at = coalesce($3, expires_at),
-        attempts = coalesce($4, attempts) WHERE seq = $1`),
+        attempts = coalesce($4, attempts), lane = coalesce($5, lane) WHERE seq = $1`),
     notice: sql("UPDATE delivery SET notice_at = $2 WHERE seq = $1"),
   };
 }
@@ -139,9 +139,23 @@ function insertMessage(sql: Statements, row: MessageRow): void {
 }
 
 function insertDelivery(sql: Statements, message: number | bigint, row: NewDeliveryRow): void {
-  const { id, domain, partner, positions, state, nextAttemptAt, expiresAt, content, noticeAt, reason, tags } = row;
+  const { id, domain, lane, partner, positions, state, nextAttemptAt, expiresAt, content, noticeAt, reason, tags } =
+    row;
   const { lastInsertRowid } = sql.delivery.run(
-    bind(id, message, domain, partner, json(positions), state, nextAttemptAt, expiresAt, content, noticeAt, reason),
+    bind(
+      id,
+      message,
+      domain,
+      partner,
+      json(positions),
+      state,
+      nextAttemptAt,
+      expiresAt,
+      content,
+      noticeAt,
+      reason,
+      lane,
+    ),
   );
   for (const tag of tags) sql.tag.run(bind(tag, lastInsertRowid));
 }
@@ -163,8 +177,8 @@ function complete(sql: Statements, row: CompletionRow): readonly GoneRow[] | nul
   return [];
 }
 
-function change(sql: Statements, seq: number, { course, expiresAt, noticeAt, attempts }: ChangeRow): void {
-  sql.change.run(bind(seq, course ?? null, expiresAt ?? null, attempts ?? null));
+function change(sql: Statements, seq: number, { course, expiresAt, noticeAt, attempts, lane }: ChangeRow): void {
+  sql.change.run(bind(seq, course ?? null, expiresAt ?? null, attempts ?? null, lane ?? null));
   if (noticeAt !== undefined) sql.notice.run(bind(seq, noticeAt));
 }
 
