@@ -53,7 +53,7 @@ export function policyChanges(before: Settings, after: Settings): PolicyChanges 
 
 function policyTexts({ policy }: Settings): Map<string | null, string> {
   return new Map([
-    [null, textOf([policy.default, policy.defaultExceptions, policy.ownDomains])],
+    [null, textOf([policy.default, policy.defaultExceptions, policy.ownDomains, policy.rules])],
     ...policy.partners.map((partner) => [partner.id, textOf(partner)] as const),
   ]);
 }

@@ -88,8 +88,10 @@ export interface Limits {
 
 export interface AcceptSettings {
   readonly hostname: string;
-  /** A-labels of our own domains. */
+  /** A-labels of our own domains, aliases among them. */
   readonly ownDomains: readonly string[];
+  /** Those of `tls_only_alias`: senders, no recipients yet. */
+  readonly tlsOnlyAliases: readonly string[];
   readonly limits: Limits;
   readonly listeners: readonly ListenerSettings[];
 }

@@ -7,4 +7,6 @@ export interface AdminSettings {
   readonly port: number;
   /** Made at first start, 0600. */
   readonly tokenFile: string;
+  /** `queue show --content`. */
+  readonly contentAccess: boolean;
 }

@@ -57,7 +57,10 @@ export async function assemble(
     dataDir,
     accept: {
       hostname: value.hostname,
-      ownDomains: policy.ownDomains.map(({ domain }) => domain),
+      ownDomains: policy.ownDomains.flatMap(({ domain, tlsOnlyAlias: alias }) =>
+        alias === undefined ? [domain] : [domain, alias],
+      ),
+      tlsOnlyAliases: policy.ownDomains.flatMap(({ tlsOnlyAlias: alias }) => (alias === undefined ? [] : [alias])),
       limits: limitsOf(value.limits),
       listeners: await certified(listeners, checked, assembly, dataDir),
     },
@@ -66,16 +69,32 @@ export async function assemble(
     store: storeOf(building, checked, dataDir),
     schedule: { retryMs: value.queue.retry },
     concurrencyPerDestination: value.queue.concurrency_per_destination,
-    ratePerDestination: 0,
-    delayNoticesMs: [],
-    historyMs: 0,
+    ratePerDestination: value.queue.rate_per_destination,
+    delayNoticesMs: delayNotices(building, checked),
+    historyMs: value.history.keep,
     noticeLanguage: value.queue.notice_language,
     policy,
     smime: buildSmime(building, checked, dataDir),
-    alarms: { certificateDays: value.alarms.certificate_days, waitingMs: 0, mail: false },
+    alarms: {
+      certificateDays: value.alarms.certificate_days,
+      waitingMs: value.alarms.waiting,
+      mail: value.alarms.mail,
+    },
     log: logOf(building, checked),
     admin: adminOf(building, checked),
   };
+}
+
+/** Ascending; a notice at an age that no mail reaches is told nobody. */
+function delayNotices({ problems }: Building, { value, tree }: Checked<Gateway>): readonly number[] {
+  const steps = value.queue.delay_notices.toSorted((a, b) => a - b);
+  const late = value.queue.delay_notices.findIndex((age) => age >= value.queue.lifetime);
+  const at = keyAt(tree, ["queue", "delay_notices"]);
+  if (late >= 0 && at !== undefined) {
+    const remedy = "write ages below queue.lifetime";
+    problems.warn(originAt(tree, ["queue", "delay_notices", late]), "no mail waits that long", remedy);
+  }
+  return steps;
 }
 
 function listenersOf(building: Building, { value, tree, broken }: Checked<Gateway>): ListenerSettings[] {
@@ -93,8 +112,8 @@ function listenersOf(building: Building, { value, tree, broken }: Checked<Gatewa
 }
 
 function adminOf({ access }: Building, { value, tree }: Checked<Gateway>): Settings["admin"] {
-  const { address, port, token_file: file } = value.admin;
-  return { address, port, tokenFile: access.absolute(originAt(tree, ["admin", "token_file"]), file) };
+  const { address, port, token_file: file, content_access: contentAccess } = value.admin;
+  return { address, port, tokenFile: access.absolute(originAt(tree, ["admin", "token_file"]), file), contentAccess };
 }
 
 function dnsOf({ trust }: Building, { dns }: Gateway, { deps }: Assembly): Settings["dns"] {

@@ -9,7 +9,9 @@ import { keyAt, originAt, partAt } from "./located.ts";
 import { buildOutbound, type OutboundRequest } from "./outbound-policy.ts";
 import { buildOwnDomains } from "./own-domains.ts";
 import { createOwnership, type Ownership } from "./ownership.ts";
+import { checkMode } from "./mode.ts";
 import { buildPartner } from "./partners.ts";
+import { buildRules } from "./rules.ts";
 import type { Gateway } from "./schema/gateway.ts";
 import { warnUnsignable } from "./treatment.ts";
 
@@ -28,7 +30,10 @@ export function buildPolicy(
     partner: null,
     permitted: (value.outbound.unlisted ?? "relay") === "relay",
     origin: tree.origin,
+    modes: [value.outbound, value],
   };
+  checkMode(building, value, tree);
+  checkMode(building, value.outbound, base);
   const standard = buildOutbound(building, request);
   if (standard?.tls.level === "none") {
     const at = keyAt(tree, ["outbound", "tls", "level"]) ?? tree.origin;
@@ -44,6 +49,7 @@ export function buildPolicy(
     building,
     ownership,
     base,
+    modes: request.modes,
     standard: isBroken(broken, "outbound.tls", "outbound.next_hop") ? undefined : standard,
   };
   const built = partners.flatMap(({ file, checked }) => buildPartner(context, file, checked) ?? []);
@@ -59,7 +65,7 @@ export function buildPolicy(
     defaultExceptions: exceptions.map(({ policy, index }) => scoped({ building, ownership, checked, index }, policy)),
     partners: built,
     ownDomains,
-    rules: [],
+    rules: isBroken(broken, "rules") ? [] : buildRules(building, value.rules, tree),
     bounceLifetimeMs: value.queue.bounce_lifetime,
   };
 }
@@ -99,6 +105,7 @@ function unreadable(building: Building): OutboundPolicy {
     partner: null,
     permitted: false,
     origin: empty.origin,
+    modes: [],
   });
   if (policy === undefined) throw new Error("an empty outbound is a policy");
   return policy;

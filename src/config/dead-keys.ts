@@ -26,6 +26,7 @@ const EFFECTIVE: Readonly<Record<string, readonly TlsLevel[]>> = {
   crl: PROVEN,
   dane: PUBLISHED,
   mta_sts: PUBLISHED,
+  tls_required_no: PUBLISHED,
   profile: ENCRYPTED,
   min_version: ENCRYPTED,
   ciphers: ENCRYPTED,

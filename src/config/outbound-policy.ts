@@ -7,7 +7,9 @@ import type { ExceptionRecord, NextHop, Origin, OutboundPolicy } from "../decide
 import type { TlsLevel } from "../mail/tls-requirement.ts";
 import type { Building } from "./building.ts";
 import { reportDeadKeys } from "./dead-keys.ts";
+import { buildLadder } from "./ladder.ts";
 import { keyAt, type Located, originAt, originsOf, overlay, partAt, plain, type Path, without } from "./located.ts";
+import { type BuiltMode, modeOf, type StatedMode } from "./mode.ts";
 import { readPassword } from "./password-file.ts";
 import { type Hops, outbound as outboundSchema } from "./schema/outbound.ts";
 import { buildTlsPolicy } from "./tls-policy.ts";
@@ -49,6 +51,8 @@ export interface OutboundRequest {
   /** For messages when nothing is written. */
   readonly origin: Origin;
   readonly exception?: ExceptionRecord;
+  /** Those beside the layers: `mode` of a whole file, nearest first. */
+  readonly modes: readonly StatedMode[];
 }
 
 /** Undefined when the layers do not fit together, which was reported. */
@@ -74,6 +78,12 @@ export function buildOutbound(building: Building, request: OutboundRequest): Out
   const policy = buildTlsPolicy(building, tls, place);
   const nextHop = hops === undefined ? [{ kind: "mx" as const }] : buildNextHop(building, hops, tree, ["next_hop"]);
   checkHops(building, { tree, nextHop, hopPath: ["next_hop"], tlsPath: ["tls"], own }, policy);
+  const onExpiry = buildLadder(building, parsed.data.on_expiry ?? [], tree);
+  for (const [index, step] of onExpiry.entries()) {
+    const hopPath = ["on_expiry", index, "next_hop"];
+    if (step.kind === "next-hop")
+      checkHops(building, { tree, nextHop: step.nextHop, hopPath, tlsPath: ["tls"], own }, policy);
+  }
   return {
     partner,
     source,
@@ -82,11 +92,19 @@ export function buildOutbound(building: Building, request: OutboundRequest): Out
     tls: policy,
     treatment,
     lifetimeMs: parsed.data.lifetime ?? building.lifetimeMs,
-    mode: "enforce",
-    onExpiry: [],
+    ...reporting(request, parsed.data),
+    onExpiry,
     origins: originsOf(tree),
     ...(exception !== undefined && { exception }),
   };
+}
+
+/** `outbound.mode` of the nearest layer, else of the whole file; an exception's report ends with the exception. */
+function reporting({ modes, exception, layers }: OutboundRequest, merged: StatedMode): BuiltMode {
+  const own = layers.at(-1);
+  const isOwn = own !== undefined && keyAt(own, ["mode"]) !== undefined;
+  if (exception === undefined || !isOwn) return modeOf(modes);
+  return merged.mode === "report" ? { mode: "report", reportEndsAt: exception.endsAt } : { mode: "enforce" };
 }
 
 /** The hops as the client tries them; passwords are read from their files. */

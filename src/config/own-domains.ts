@@ -22,6 +22,7 @@ export function buildOwnDomains(building: Building, ownership: Ownership, own: O
     const names = entry.domain.filter((name, at) =>
       ownership.claim({ host: name }, originAt(tree, [...path, "domain", at])),
     );
+    const alias = aliasOf(building, entry, { ownership, tree, path, names });
     const language = entry.language === undefined ? {} : { language: entry.language };
     const dkim = readDkimKeys(building, tree, [...path, "dkim"], { keys: entry.dkim ?? [], domains: names });
     const signers = readSigners(building, tree, path, own);
@@ -33,8 +34,32 @@ export function buildOwnDomains(building: Building, ownership: Ownership, own: O
           dkim: dkim.filter((key) => key.domain === domain),
           smime: signers.filter((one) => one.domain === domain || one.domain === null).map(({ settings }) => settings),
           ...language,
+          ...(alias !== undefined && domain === names[0] && { tlsOnlyAlias: alias }),
         }));
   });
+}
+
+interface AliasPlace {
+  readonly ownership: Ownership;
+  readonly tree: Located;
+  readonly path: Path;
+  readonly names: readonly string[];
+}
+
+/** It stands for one domain: who has several in one entry must say for which. */
+function aliasOf(
+  { problems }: Building,
+  { tls_only_alias: alias }: OwnDomainEntry,
+  { ownership, tree, path, names }: AliasPlace,
+): string | undefined {
+  if (alias === undefined || alias === null || alias === "") return undefined;
+  const at = originAt(tree, [...path, "tls_only_alias"]);
+  if (names.length > 1) {
+    const remedy = "write the domain that it belongs to as an entry of its own";
+    problems.add(at, "tls_only_alias beside several domains", remedy);
+    return undefined;
+  }
+  return ownership.claim({ host: alias }, at) ? alias : undefined;
 }
 
 function buildRoute(building: Building, entry: OwnDomainEntry, tree: Located, path: Path): OutboundPolicy | undefined {

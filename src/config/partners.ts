@@ -8,6 +8,7 @@ import type { Building } from "./building.ts";
 import { type Checked, isBroken } from "./check-schema.ts";
 import { buildExceptions } from "./exceptions.ts";
 import { keyAt, type Located, originAt, partAt } from "./located.ts";
+import { checkMode, type StatedMode } from "./mode.ts";
 import { buildOutbound, type OutboundRequest } from "./outbound-policy.ts";
 import type { Ownership } from "./ownership.ts";
 import type { Problems } from "./problems.ts";
@@ -19,6 +20,8 @@ export interface PartnerContext {
   readonly ownership: Ownership;
   /** `outbound` of sealpost.yaml; undefined when none is written. */
   readonly base: Located | undefined;
+  /** What sealpost.yaml says of report mode, nearest first. */
+  readonly modes: readonly StatedMode[];
   /** What it came to; undefined when it has problems of its own, so that partners are not judged by it. */
   readonly standard: OutboundPolicy | undefined;
 }
@@ -45,7 +48,10 @@ export function buildPartner(
     partner: id,
     permitted: true,
     origin: tree.origin,
+    modes: [...(value.outbound === undefined ? [] : [value.outbound]), value, ...context.modes],
   };
+  checkMode(context.building, value, tree);
+  checkMode(context.building, value.outbound, own);
   const outbound = buildOutbound(context.building, request);
   if (outbound !== undefined) refuseWeaker(context, own, outbound, context.standard);
   const exceptions = buildExceptions(context.building, value.exceptions ?? [], tree, request);
@@ -114,6 +120,8 @@ function refuseWeaker(
   if (asked.dane && tls.dane === "ignore") refuse(written("dane"), "dane: ignore", standard.dane);
   if (asked.mtaSts && STS_RANK.indexOf(tls.mtaSts) < STS_RANK.indexOf(standard.mtaSts))
     refuse(written("mta_sts"), `mta_sts: ${tls.mtaSts}`, standard.mtaSts);
+  if (tls.tlsRequiredNo === "honour" && standard.tlsRequiredNo === "ignore" && (asked.dane || asked.mtaSts))
+    refuse(written("tls_required_no"), "tls_required_no: honour", "ignore");
 }
 
 const STS_RANK = ["ignore", "honour", "require"];

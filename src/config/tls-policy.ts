@@ -47,7 +47,7 @@ export function buildTlsPolicy(building: Building, tls: OutboundTls, place: TlsP
     ...(tls.servername !== undefined && { servername: tls.servername }),
     dane: tls.dane ?? place.published,
     mtaSts: tls.mta_sts ?? place.published,
-    tlsRequiredNo: "ignore",
+    tlsRequiredNo: "tls_required_no" in tls ? (tls.tls_required_no ?? "ignore") : "ignore",
   };
 }
 

@@ -99,7 +99,7 @@ export interface Rule {
     readonly header?: Readonly<Record<string, readonly string[]>>;
     readonly direction?: "outbound" | "inbound";
   };
-  readonly then: {
+  readonly effects: {
     readonly tls?: DemandedTls;
     /** One sentence; the message is refused with it. */
     readonly refuse?: string;

@@ -31,7 +31,7 @@ const emit: Emit = (event, fields) => void events.push({ event, fields });
 
 function create(over: Partial<AdminDeps> = {}): AdminServer {
   server = createAdminServer({
-    settings: { address: "127.0.0.1", port: 0, tokenFile: join(folder, "data", "admin.token") },
+    settings: { address: "127.0.0.1", port: 0, tokenFile: join(folder, "data", "admin.token"), contentAccess: false },
     queue: createQueueActions({ queue, emit, clock: systemClock }),
     reload: () => Promise.resolve([]),
     ready: () => ({ ready: true, problems: [] }),
@@ -300,9 +300,9 @@ describe("the token file", () => {
     const tokenFile = join(folder, "admin.token");
     await writeFile(tokenFile, text);
     await chmod(tokenFile, mode);
-    const refused = create({ settings: { address: "127.0.0.1", port: 0, tokenFile } }).listen();
+    const refused = create({ settings: { address: "127.0.0.1", port: 0, tokenFile, contentAccess: false } }).listen();
     await expect(refused).rejects.toThrow(message);
-    await expect(refused).rejects.toMatchObject({ kind: "token", remedy: expect.stringContaining(tokenFile) });
+    await expect(refused).rejects.toMatchObject({ kind: "token", remedy: expect.stringContaining(tokenFile), contentAccess: false });
     expect(await readFile(tokenFile, "utf8")).toBe(text);
   });
 });
@@ -310,7 +310,7 @@ describe("the token file", () => {
 it("says that its port is taken, and what to write", async () => {
   const { port } = await asking();
   const first = server;
-  const settings = { address: "127.0.0.1", port, tokenFile: join(folder, "data", "admin.token") };
+  const settings = { address: "127.0.0.1", port, tokenFile: join(folder, "data", "admin.token"), contentAccess: false };
   const error: unknown = await create({ settings })
     .listen()
     .catch((reason: unknown) => reason);

@@ -2,9 +2,10 @@
 import * as z from "zod";
 import { inbound } from "./inbound.ts";
 import { listener } from "./listeners.ts";
-import { keyPair, mode, outboundShape, sets } from "./outbound.ts";
+import { keyPair, mode, outboundShape, reportUntil, sets } from "./outbound.ts";
 import { ownDomain } from "./own-domains.ts";
 import { exceptionShape } from "./partner.ts";
+import { rule } from "./rules.ts";
 import { smime, trust } from "./smime.ts";
 import {
   count,
@@ -53,14 +54,10 @@ const queue = mapOf({
   retry: someOf(positiveDuration, "write retry: [1m, 5m, 15m, 30m, 1h]").prefault(["1m", "5m", "15m", "30m", "1h"]),
   lifetime: positiveDuration.prefault("5d"),
   bounce_lifetime: positiveDuration.prefault("2d"),
-  delay_notices: later(
-    oneOrMany(positiveDuration),
-    "write delay_notices: []",
-    (value) => value.length === 0,
-  ).optional(),
+  delay_notices: oneOrMany(positiveDuration).prefault(["4h", "24h"]),
   notice_language: word("auto", "de", "en").default("auto"),
   concurrency_per_destination: count(1, 1000).default(5),
-  rate_per_destination: later(count(0, 1_000_000), "write rate_per_destination: 0", (value) => value === 0).optional(),
+  rate_per_destination: count(0, 1_000_000).default(0),
   messages_per_connection: count(1, 100_000).default(100),
   idle_connection: duration.prefault("5s"),
   memory: later(size, "write memory: 256MiB", (value) => value === 268_435_456).optional(),
@@ -86,9 +83,9 @@ const logTarget = z.union([
 ]);
 
 const alarms = mapOf({
-  waiting: later(duration, "write waiting: 0s", (value) => value === 0).optional(),
+  waiting: duration.prefault("1h"),
   certificate_days: oneOrMany(count(1, 3650)).prefault([30, 14, 7, 1]),
-  mail: later(flag, "write mail: false", (value) => !value).optional(),
+  mail: flag.default(true),
   webhook: later(
     z.union([plainText, z.record(z.string(), z.unknown())]).nullable(),
     "write webhook: null",
@@ -101,7 +98,7 @@ const admin = mapOf({
   port: count(0, 65_535).default(8025),
   tls: later(keyPair.nullable(), "write tls: null", nothing).optional(),
   token_file: path.prefault("../data/admin.token"),
-  content_access: later(flag, "write content_access: false", (value) => !value).optional(),
+  content_access: flag.default(false),
 });
 
 export const gateway = mapOf({
@@ -132,13 +129,14 @@ export const gateway = mapOf({
   outbound: mapOf({ unlisted: word("relay", "refuse").optional(), ...outboundShape }).prefault({}),
   inbound: inbound.optional(),
   mode: mode.optional(),
+  report_until: reportUntil.optional(),
   match_sets: sets.prefault({}),
   smime: smime.prefault({}),
   exceptions: listOf(mapOf({ ...exceptionShape, domains: someOf(pattern, "write the domains it is for") })).prefault(
     [],
   ),
-  rules: later(listOf(z.record(z.string(), z.unknown())), "write rules: []", (value) => value.length === 0).optional(),
-  history: mapOf({ keep: later(duration, "write keep: 0s", (value) => value === 0).optional() }).optional(),
+  rules: listOf(rule).prefault([]),
+  history: mapOf({ keep: duration.prefault("30d") }).prefault({}),
   log: mapOf({
     level: word("debug", "info", "warn", "error").default("info"),
     addresses: word("full", "domain", "hash").default("full"),

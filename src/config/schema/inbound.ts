@@ -1,7 +1,7 @@
 /** The schema of `inbound`, for sealpost.yaml, partner files and exceptions. All of it comes later: only "off" is taken. */
 import * as z from "zod";
-import { minVersion, mode, reportUntil } from "./outbound.ts";
-import { digest, flag, later, mapOf, oneOrMany, path, pattern, plainText, word } from "./values.ts";
+import { minVersion } from "./outbound.ts";
+import { digest, flag, lastDay, later, mapOf, oneOrMany, path, pattern, plainText, word } from "./values.ts";
 
 const never = () => false;
 
@@ -43,6 +43,6 @@ export const inbound = mapOf({
   smime: smime.optional(),
   content_filter: contentFilter.optional(),
   dnsbl: later(oneOrMany(plainText), "write dnsbl: []", (value) => value.length === 0).optional(),
-  mode: mode.optional(),
-  report_until: reportUntil.optional(),
+  mode: later(word("enforce", "report"), "write mode: enforce", (value) => value === "enforce").optional(),
+  report_until: later(lastDay, "remove it; report mode of incoming mail is not there either", never).optional(),
 });

@@ -12,7 +12,6 @@ import {
   flag,
   hopText,
   lastDay,
-  later,
   mailbox,
   mapOf,
   oneOrMany,
@@ -95,11 +94,7 @@ export const outboundTls = mapOf({
   ...commonTls,
   dane: word("honour", "ignore").optional(),
   mta_sts: word("honour", "ignore", "require").optional(),
-  tls_required_no: later(
-    word("ignore", "honour"),
-    "write tls_required_no: ignore",
-    (value) => value === "ignore",
-  ).optional(),
+  tls_required_no: word("ignore", "honour").optional(),
 });
 
 export const nextHopTls = z.union([level.transform((level) => ({ level })), mapOf(commonTls)]);
@@ -130,8 +125,8 @@ const step = z.union([
   }),
 ]);
 
-export const mode = later(word("enforce", "report"), "write mode: enforce", (value) => value === "enforce");
-export const reportUntil = later(lastDay, "remove it; report mode is not there either", () => false);
+export const mode = word("enforce", "report");
+export const reportUntil = lastDay;
 
 export const outboundShape = {
   next_hop: nextHop.optional(),
@@ -140,11 +135,7 @@ export const outboundShape = {
   dkim: dkim.optional(),
   smime: smime.optional(),
   lifetime: positiveDuration.optional(),
-  on_expiry: later(
-    oneOrMany(step),
-    "write on_expiry: [bounce]",
-    (steps) => steps.length === 1 && steps[0] === "bounce",
-  ).optional(),
+  on_expiry: someOf(step, "write on_expiry: [bounce]").optional(),
   mode: mode.optional(),
   report_until: reportUntil.optional(),
 };
@@ -154,6 +145,7 @@ export type Outbound = z.output<typeof outbound>;
 export type OutboundTls = z.output<typeof outboundTls>;
 export type NextHopTls = z.output<typeof nextHopTls>;
 export type Hops = z.output<typeof nextHop>;
+export type Steps = NonNullable<Outbound["on_expiry"]>;
 export type Match = z.output<typeof match>;
 
 export const sets = z

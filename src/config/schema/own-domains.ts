@@ -71,11 +71,10 @@ export const ownDomain = mapOf({
   language: word("de", "en").optional(),
   dkim: oneOrMany(dkim).optional(),
   smime: smime.nullable().optional(),
-  tls_only_alias: later(
-    z.union([z.literal(""), domain]).nullable(),
-    "remove it",
-    (value) => value === null || value === "",
-  ).optional(),
+  tls_only_alias: z
+    .union([z.literal(""), domain])
+    .nullable()
+    .optional(),
   content_filter: contentFilter.optional(),
 });
 export type OwnDomainEntry = z.output<typeof ownDomain>;

@@ -18,6 +18,7 @@ export function settings(over: Partial<Policy> = {}): Settings {
     accept: {
       hostname: "relay.example.org",
       ownDomains: [],
+      tlsOnlyAliases: [],
       limits: {
         messageSize: 1,
         recipients: 1,
@@ -60,7 +61,7 @@ export function settings(over: Partial<Policy> = {}): Settings {
     historyMs: 0,
     alarms: { certificateDays: [30, 14, 7, 1], waitingMs: 0, mail: false },
     log: { level: "info", addresses: "full", to: "stdout" },
-    admin: { address: "127.0.0.1", port: 8025, tokenFile: "/nowhere/admin.token" },
+    admin: { address: "127.0.0.1", port: 8025, tokenFile: "/nowhere/admin.token", contentAccess: false },
   };
 }
 

@@ -878,7 +878,7 @@ describe("all problems at once", () => {
       "sealpost.yaml": `${BASE}queue: {memory: 1GiB, key_file: ../data/key}\n`,
     });
     expect(found.map((line) => line.split(" ")[0])).toEqual([
-      "partners/acme.yaml:3:9",
+      "partners/acme.yaml:3:3",
       "partners/acme.yaml:6:9",
       "sealpost.yaml:4:17",
       "sealpost.yaml:4:33",
