@@ -21,6 +21,7 @@ export interface Wanted {
   readonly expiresAt?: number;
   readonly noticeAt?: number;
   readonly reason?: Reason;
+  readonly lane?: string;
 }
 
 export function newId(): string {
@@ -80,6 +81,7 @@ export async function prepare(queue: QueueStore, wanted: Wanted = {}): Promise<N
     expiresAt: wanted.expiresAt ?? receivedAt + 86_400_000,
     ...(wanted.noticeAt !== undefined && { noticeAt: wanted.noticeAt }),
     ...(wanted.reason !== undefined && { reason: wanted.reason }),
+    ...(wanted.lane !== undefined && { lane: wanted.lane }),
   }));
   return { facts, contents: [{ header, body: await spoolBody(queue, id, body) }], deliveries };
 }

@@ -77,6 +77,28 @@ export function waitingContract(engine: EngineUnderTest): void {
         expect(await queue.claimNotices(NOW, 9)).toEqual([]);
       });
 
+      it("by its lane, which is its domain unless it takes another way, and changes with its way", async () => {
+        const lane = "partner.test backup";
+        const [plain = "", other = ""] = await putAll({ expiresAt: NOW }, { lane, at: NOW - 1, expiresAt: NOW });
+        expect(await queue.dueDomains(NOW, new Set(), 9)).toEqual([lane, "partner.test"]);
+        expect(await queue.dueDomains(NOW, new Set([lane]), 9)).toEqual(["partner.test"]);
+        expect(await queue.claimExpired("partner.test", NOW, 9)).toMatchObject([{ id: plain, domain: "partner.test" }]);
+        const [claimed] = await queue.claim(lane, NOW, 9);
+        expect(claimed).toMatchObject({ id: other, domain: "partner.test", lane });
+        await queue.complete({ deliveryId: plain, ...nothing, change: { lane } });
+        await queue.complete({ deliveryId: other, ...nothing, change: { lane: "partner.test" } });
+        await reopen();
+        const closed = { now: NOW, until: NOW + HOUR, reason: "dns-failed" } as const;
+        expect(await queue.postpone([lane], { ...closed, now: NOW - 1 })).toBe(0);
+        expect(await queue.dueDomains(NOW, new Set(), 9)).toEqual(["partner.test", lane]);
+        expect((await queue.list({ domain: "partner.test" })).map(({ delivery }) => delivery.lane)).toEqual([
+          lane,
+          undefined,
+        ]);
+        expect((await queue.claim("partner.test", NOW, 9)).map(({ id }) => id)).toEqual([other]);
+        expect((await queue.claimExpired(lane, NOW, 9)).map(({ id }) => id)).toEqual([plain]);
+      });
+
       it("by one claim only, whichever it is", async () => {
         await putAll(...Array.from({ length: 40 }, () => ({ expiresAt: NOW, noticeAt: NOW })));
         const claims = await Promise.all(
@@ -292,6 +314,15 @@ export function waitingContract(engine: EngineUnderTest): void {
         expect((await itemOf(ids[6] ?? "")).nextAttemptAt).toBe(NOW - 5);
         expect(await queue.hasten([], NOW, ["dns-failed"])).toBe(0);
         expect(await queue.hasten(["other.test"], NOW, [])).toBe(0);
+      });
+
+      it("with its lane alone, where it takes another way than the rest of its domain", async () => {
+        const [plain = "", other = ""] = await putAll({}, { lane: "partner.test backup" });
+        expect(await queue.postpone(["partner.test backup"], closed)).toBe(1);
+        expect(await queue.hasten(["partner.test"], NOW + 1, ["connection-failed"])).toBe(0);
+        const times = [plain, other].map(async (id) => (await itemOf(id)).nextAttemptAt);
+        expect(await Promise.all(times)).toEqual([NOW, NOW + HOUR]);
+        expect(await queue.hasten(["partner.test backup"], NOW + 1, ["connection-failed"])).toBe(1);
       });
 
       it("however much it is", async () => {
