@@ -224,15 +224,24 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   /** One attempt in a while speaks for all that is due there: it waits as well, and what has no time left ends. */
   const wait = async (place: Place, domain: string, closed: { until: number; by: ClosedBy }): Promise<void> => {
     place.waiting.add(domain);
-    const until = wallOf(closed.until);
+    const [now, until] = [clock.now(), wallOf(closed.until)];
     sleepUntil(until);
-    await queue.postpone([domain], { now: clock.now(), until, reason: closed.by.reason });
-    const expired = await queue.claimExpired(domain, clock.now(), CLAIM_BATCH);
-    for (const delivery of expired) {
-      await deps.attempt(delivery, closed.by).catch((error: unknown) => leases.failed(delivery, error));
-    }
-    starved.all ||= expired.length === CLAIM_BATCH;
-    if (expired.length === CLAIM_BATCH) again = true;
+    await queue.postpone([domain], { now, until, reason: closed.by.reason });
+    const limit = Math.min(CLAIM_BATCH, MOST_ATTEMPTS - active.all);
+    const expired = limit > 0 ? await queue.claimExpired(domain, clock.now(), limit) : [];
+    for (const delivery of expired) expire(delivery, closed.by);
+    starved.all ||= expired.length === limit; // the next when one of them has ended
+  };
+  /** Beside the loop: a step of its ladder may take its time. */
+  const expire = (delivery: Delivery, by: ClosedBy): void => {
+    active.all += 1;
+    const ended = deps.attempt(delivery, by).then(({ nextAttemptAt: at }) => at !== undefined && sleepUntil(at));
+    void ended
+      .catch((error: unknown) => leases.failed(delivery, error))
+      .finally(() => {
+        if (starved.all) wake();
+        if (--active.all === 0) onIdle();
+      });
   };
   const pump = async (): Promise<void> => {
     pumping = true;
