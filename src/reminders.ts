@@ -24,6 +24,7 @@ export function createRemind(deps: RemindersDeps): (delivery: Delivery) => Promi
     const steps = deps.delayNoticesMs();
     const sent = delayNoticesOf(delivery);
     const isOwed = sent < steps.length && now < delivery.expiresAt;
+    const { expiresAt, message } = delivery;
     const notices = isOwed ? await deps.delayed(delivery, delivery.expiresAt) : [];
     const told = isOwed ? sent + 1 : sent;
     await deps.queue.complete({
@@ -33,7 +34,7 @@ export function createRemind(deps: RemindersDeps): (delivery: Delivery) => Promi
       notices: notices.map(({ message }) => message),
       change: {
         course: { ...delivery.course, delayNotices: told },
-        noticeAt: isOwed ? noticeAfter(told, { steps, now, ...delivery.message, expiresAt: delivery.expiresAt }) : null,
+        noticeAt: isOwed ? noticeAfter(told, { steps, now, receivedAt: message.receivedAt, expiresAt }) : null,
       },
     });
     if (notices.length > 0) deps.queued(notices);
