@@ -1,7 +1,7 @@
 /**
  * Tells ahead of time, by steps of `alarms.certificate_days`, that a certificate, pin or key which the configuration
  * names is about to end, and when it has; and clears the alarm once a reload has replaced it. It only tells: what
- * has ended is refused, or no longer counted, by those who use it.
+ * has ended is refused, or no longer counted, by those who use it. exceptions.ts tells so of exceptions and report mode.
  */
 import type { Emit } from "./report/events.ts";
 import type { Clock } from "./runtime/clock.ts";
@@ -14,6 +14,8 @@ export interface Dated {
   readonly partner: string | null;
   /** Epoch ms; the first instant at which it is of no use. */
   readonly endsAt: number;
+  /** It ends with a whole day, the one before `endsAt`. */
+  readonly endsWithDay?: true;
   readonly file?: string;
   /** What to do about it, as the end of a sentence. Default: renew it. */
   readonly remedy?: string;
@@ -25,6 +27,13 @@ export interface CertificateWatchDeps {
   readonly dated: () => readonly Dated[];
   /** Days before the end at which a word is due, in any order. */
   readonly days: () => readonly number[];
+  /** Of its alarms, before the end and after it. Default: those of certificates. */
+  readonly codes?: Codes;
+}
+
+export interface Codes {
+  readonly ending: string;
+  readonly ended: string;
 }
 
 export interface CertificateWatch {
@@ -33,11 +42,11 @@ export interface CertificateWatch {
   readonly stop: () => void;
 }
 
-type Code = "certificate-expiring" | "certificate-expired";
+const CERTIFICATES: Codes = { ending: "certificate-expiring", ended: "certificate-expired" };
 
 interface Raised {
   readonly one: Dated;
-  readonly code: Code;
+  readonly code: string;
   /** The step last told, in days; 0 for the end. */
   readonly step: number;
   readonly since: string;
@@ -46,7 +55,8 @@ interface Raised {
 const DAY_MS = 86_400_000;
 const LONGEST_PAUSE_MS = DAY_MS / 2;
 
-export function createCertificateWatch({ clock, emit, dated, days }: CertificateWatchDeps): CertificateWatch {
+export function createCertificateWatch(deps: CertificateWatchDeps): CertificateWatch {
+  const { clock, emit, dated, days, codes = CERTIFICATES } = deps;
   /** By what it is; a renewed one is another. */
   let raised = new Map<string, Raised>();
   let cancel: () => void = () => undefined;
@@ -57,7 +67,7 @@ export function createCertificateWatch({ clock, emit, dated, days }: Certificate
     const all = dated();
     for (const one of all) {
       const key = JSON.stringify([one.what, one.partner, one.endsAt, one.file]);
-      const due = dueNow(one, now, days());
+      const due = dueNow(one, { now, days: days(), codes });
       if (due !== undefined && !current.has(key)) current.set(key, tell(one, due, raised.get(key)));
     }
     for (const [key, known] of raised) if (!current.has(key)) clear(known, `${subject(known.one)} is in use no longer`);
@@ -81,15 +91,18 @@ export function createCertificateWatch({ clock, emit, dated, days }: Certificate
   return { look, stop: () => cancel() };
 }
 
-function dueNow({ endsAt }: Dated, now: number, days: readonly number[]): Pick<Raised, "code" | "step"> | undefined {
-  if (now >= endsAt) return { code: "certificate-expired", step: 0 };
+function dueNow(
+  { endsAt }: Dated,
+  { now, days, codes }: { readonly now: number; readonly days: readonly number[]; readonly codes: Codes },
+): Pick<Raised, "code" | "step"> | undefined {
+  if (now >= endsAt) return { code: codes.ended, step: 0 };
   const reached = days.filter((step) => step > 0 && now >= endsAt - step * DAY_MS);
-  return reached.length === 0 ? undefined : { code: "certificate-expiring", step: Math.min(...reached) };
+  return reached.length === 0 ? undefined : { code: codes.ending, step: Math.min(...reached) };
 }
 
 function sentence(one: Dated, now: number): string {
   const remedy = one.remedy ?? "renew it; the gateway takes the new file without a restart";
-  const date = iso(one.endsAt).slice(0, 10);
+  const date = iso(one.endsWithDay === true ? one.endsAt - 1 : one.endsAt).slice(0, 10);
   if (now >= one.endsAt) return `${subject(one)} ended on ${date}: ${remedy}`;
   const left = Math.ceil((one.endsAt - now) / DAY_MS);
   return `${subject(one)} ends on ${date}, in ${left} ${left === 1 ? "day" : "days"}: ${remedy}`;

@@ -1,8 +1,9 @@
 /**
- * Tells when an exception begins and ends to be in force: at start, at each reload, and by itself on its last day.
- * It only tells; decide/ asks the records themselves at every attempt.
+ * Tells when an exception begins and ends to be in force: at start, at each reload, and by itself on its last day; and
+ * raises alarms ahead of its end, and of the end of report mode. It only tells; decide/ asks the records at every attempt.
  */
-import type { ExceptionRecord, OutboundPolicy } from "./decide/policy.ts";
+import { createCertificateWatch, type Dated } from "./certificate-watch.ts";
+import type { ExceptionRecord, Origin, OutboundPolicy, Policy } from "./decide/policy.ts";
 import type { Emit } from "./report/events.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Snapshot } from "./snapshot.ts";
@@ -25,14 +26,32 @@ interface InForce {
 }
 
 const LONGEST_PAUSE_MS = 3_600_000;
+const DAY_MS = 86_400_000;
+/** Days before the end at which people are told. */
+const DAYS = [7, 1];
+/** What is still written down so long after its end was told of before. */
+const REMEMBERED_MS = 7 * DAY_MS;
 
 export function createExceptionWatch({ clock, snapshot, emit }: ExceptionWatchDeps): ExceptionWatch {
   let known = new Map<string, InForce>();
   let cancel: () => void = () => undefined;
+  const told = { clock, emit, days: () => DAYS };
+  const watches = [
+    createCertificateWatch({
+      ...told,
+      codes: { ending: "exception-ends", ended: "exception-ended" },
+      dated: () => recent(datedExceptions(snapshot()), clock.now()),
+    }),
+    createCertificateWatch({
+      ...told,
+      codes: { ending: "report-mode-ends", ended: "report-mode-ended" },
+      dated: () => recent(datedReportModes(snapshot()), clock.now()),
+    }),
+  ];
   const look = (): void => {
     cancel();
     const now = clock.now();
-    const current = inForce(snapshot(), now);
+    const current = inForce(snapshot().settings.policy, now);
     for (const [key, { partner, record }] of current) {
       if (known.has(key)) continue;
       const until = new Date(record.endsAt - 1).toISOString().slice(0, 10); // the last day that counts
@@ -46,10 +65,57 @@ export function createExceptionWatch({ clock, snapshot, emit }: ExceptionWatchDe
     const ends = [...current.values()].map(({ record }) => record.endsAt - now);
     cancel = clock.after(Math.max(0, Math.min(LONGEST_PAUSE_MS, ...ends)), look);
   };
-  return { look, stop: () => cancel() };
+  return {
+    look: () => {
+      look();
+      for (const watch of watches) watch.look();
+    },
+    stop: () => {
+      cancel();
+      for (const watch of watches) watch.stop();
+    },
+  };
 }
 
-function inForce({ settings: { policy } }: Snapshot, now: number): Map<string, InForce> {
+function recent(all: readonly Dated[], now: number): readonly Dated[] {
+  return all.filter(({ endsAt }) => endsAt + REMEMBERED_MS > now);
+}
+
+function datedExceptions({ settings: { policy } }: Snapshot): readonly Dated[] {
+  return [...inForce(policy, 0).values()].map(({ partner, record: { reason, endsAt, origin } }) => ({
+    what: `The exception of ${whose(partner)} for “${reason}”`,
+    partner,
+    endsAt,
+    endsWithDay: true,
+    file: origin.file,
+    remedy: "see that the whole policy can be met, which counts from then on, or have the exception approved anew",
+  }));
+}
+
+/** What a partner inherits is told of once, where it was written. */
+function datedReportModes({ settings: { policy } }: Snapshot): readonly Dated[] {
+  const all = [policy.default, ...policy.partners.map(({ outbound }) => outbound)];
+  const inherited = policy.default.origins["mode"];
+  return all.flatMap(({ partner, mode, reportEndsAt, origins }) => {
+    const { mode: origin } = origins;
+    const isInherited = partner !== null && origin !== undefined && isSame(origin, inherited);
+    if (mode !== "report" || reportEndsAt === undefined || isInherited) return [];
+    const remedy =
+      "look with sealpost explain at what would wait, and promote it; its whole policy counts from then on";
+    const what = `Report mode of ${whose(partner)}`;
+    return [{ what, partner, endsAt: reportEndsAt, endsWithDay: true, ...(origin && { file: origin.file }), remedy }];
+  });
+}
+
+function isSame(a: Origin, b: Origin | undefined): boolean {
+  return a.file === b?.file && a.line === b.line && a.column === b.column;
+}
+
+function whose(partner: string | null): string {
+  return partner === null ? "the default" : `partner ${partner}`;
+}
+
+function inForce(policy: Policy, now: number): Map<string, InForce> {
   const sources: readonly (readonly [string | null, readonly OutboundPolicy[]])[] = [
     [null, policy.defaultExceptions],
     ...policy.partners.map(({ id, exceptions }) => [id, exceptions] as const),
