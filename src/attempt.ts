@@ -3,13 +3,14 @@
  * Every ending is a value. Nothing is sent to a session that `admit` has not let through; unknown waits.
  */
 import type { Target } from "./decide/decide.ts";
-import { demandOf, tlsUse } from "./decide/demand.ts";
+import { tlsUse } from "./decide/demand.ts";
+import { asksFor, type Demands, demandsOn, fullDemand } from "./decide/message-demand.ts";
 import type { NextHop, OutboundPolicy, TlsPolicy } from "./decide/policy.ts";
 import { missingTreatment } from "./decide/treatment-demand.ts";
-import type { Demand, Published } from "./decide/published-requirement.ts";
+import type { FullDemand, Published } from "./decide/published-requirement.ts";
 import { type Delivery, treatedOf } from "./mail/delivery.ts";
 import type { Host } from "./mail/host.ts";
-import { type Outcome, problem, type Problem } from "./mail/outcome.ts";
+import { type Outcome, problem, type Problem, type Reason } from "./mail/outcome.ts";
 import type { Session, Verdict } from "./mail/session.ts";
 import type { TlsRequirement } from "./mail/tls-requirement.ts";
 import { type AskPublished, askingFor, type Publications } from "./published.ts";
@@ -49,9 +50,11 @@ export interface Seen {
   readonly host: Host;
   readonly published: Published;
   /** Absent where the host was passed over for what is published, or not known, of it. */
-  readonly demand?: Demand;
+  readonly demand?: FullDemand;
   readonly session?: Session;
   readonly verdict?: Verdict;
+  /** In report mode: why the whole policy would have let it wait. */
+  readonly wouldDefer?: Reason;
 }
 
 /** One host: its sessions until one has decided, or why none has. */
@@ -62,7 +65,10 @@ export type HostTrial =
 /** What stays the same from host to host. */
 interface Undertaking<V> {
   readonly delivery: Delivery;
-  readonly tls: TlsPolicy;
+  /** What the policy and the message demand. */
+  readonly demands: Demands;
+  /** report: a session needs what level `may` needs, and what the whole policy says of it is only told. */
+  readonly mode: OutboundPolicy["mode"];
   readonly steps: Steps<V>;
   readonly ask: AskPublished;
 }
@@ -80,8 +86,7 @@ export async function attempt<V>(delivery: Delivery, outbound: OutboundPolicy, s
     const outdated = problem("deferred", "treatment-required", `The message was stored ${missing}`);
     return { outcomes: forAll(delivery, outdated) };
   }
-  const { tls } = outbound;
-  const undertaking = { delivery, tls, steps, ask: askingFor(delivery.domain, tls, steps) };
+  const undertaking = undertake(delivery, outbound, steps);
   let last: Passed | undefined;
   let tried = 0;
   for (const hop of outbound.nextHop) {
@@ -99,7 +104,21 @@ export async function attempt<V>(delivery: Delivery, outbound: OutboundPolicy, s
     }
   }
   const none = problem("deferred", "host-not-found", "No host to deliver to was found");
-  return { outcomes: forAll(delivery, last?.problem ?? none), ...(last?.seen && { seen: last.seen }) };
+  const outcome = last?.problem ?? none;
+  return { outcomes: forAll(delivery, withoutWay(outcome)), ...(last?.seen && { seen: last.seen }) };
+}
+
+export function undertake<V>(delivery: Delivery, { tls, mode }: OutboundPolicy, steps: Steps<V>): Undertaking<V> {
+  const demands = demandsOn(delivery, tls);
+  return { delivery, demands, mode, steps, ask: askingFor(delivery.domain, asksFor(demands), steps) };
+}
+
+/**
+ * RFC 8689 §4.2.1: each host was tried, and of those that have proven who they are none passes the demand on. `worse`
+ * has let any other trouble come before it, so nothing is left that waiting could mend.
+ */
+function withoutWay(outcome: Problem<"deferred" | "failed">): Problem<"deferred" | "failed"> {
+  return outcome.reason === "requiretls-not-supported" ? problem("failed", outcome.reason, outcome.detail) : outcome;
 }
 
 /** Of a host that the policy of the domain does not name, nobody was asked anything. */
@@ -109,42 +128,70 @@ export function countsAsTried(trial: HostTrial): boolean {
 
 /** Also what a probe runs, with steps that stop before MAIL FROM. */
 export async function tryHost<V>(undertaking: Undertaking<V>, host: Host): Promise<HostTrial> {
-  const { delivery, tls, ask } = undertaking;
+  const { delivery, demands, mode, ask } = undertaking;
+  const { tls } = demands;
   const published = await ask(host);
-  const demand = demandOf(tls, targetOf(host, delivery), published);
+  const target = targetOf(host, delivery);
+  const whole = fullDemand(demands, target, published);
+  const demand = mode === "report" ? fullDemand(lenient(demands), target, published) : whole;
   if ("waits" in demand) return { passed: problem("deferred", demand.waits, demand.detail), seen: { host, published } };
   const { servername } = demand;
   const policy = servername === undefined ? tls : { ...tls, servername };
   const use = tlsUse(tls, demand);
-  const seen = { host, published, demand };
-  const first = await trySession(undertaking, seen, { use, policy, fresh: false });
+  const seen = { host, published, demand, ...("waits" in whole && { wouldDefer: whole.waits }) };
+  const reported = mode === "report" && !("waits" in whole) ? whole : undefined;
+  const open = (fresh: boolean): Opening => ({ handshake: { use, policy, fresh }, reported });
+  const first = await trySession(undertaking, seen, open(false));
   // A session kept from earlier may have died unnoticed: that says nothing of the host.
-  if ("passed" in first && first.seen.session?.reused === true)
-    return trySession(undertaking, seen, { use, policy, fresh: true });
+  if ("passed" in first && first.seen.session?.reused === true) return trySession(undertaking, seen, open(true));
   if ("passed" in first && use === "if-offered" && delivery.attempts > 0 && isHandshakeFailure(first.passed)) {
     // Level may, and nothing published: one failed handshake, a retry, and only then plain text (RFC 7435 §3).
-    return trySession(undertaking, seen, { use: "never", policy, fresh: true });
+    const failed = mode === "report" ? { wouldDefer: first.passed.reason, ...seen } : seen;
+    return trySession(undertaking, failed, { handshake: { use: "never", policy, fresh: true }, reported: undefined });
   }
   return first;
 }
 
+/** What report mode asks of a session: what level `may` does, and all that the message itself demands. */
+function lenient({ tls, ...demands }: Demands): Demands {
+  return { ...demands, tls: tls.level === "none" ? tls : { ...tls, level: "may", match: [], fingerprints: [] } };
+}
+
+interface Opening {
+  readonly handshake: Handshake;
+  /** The whole demand, where it is only told of. */
+  readonly reported: FullDemand | undefined;
+}
+
 async function trySession<V>(
   { delivery, steps }: Undertaking<V>,
-  known: Seen & { readonly demand: Demand },
-  handshake: Handshake,
+  known: Seen & { readonly demand: FullDemand },
+  { handshake, reported }: Opening,
 ): Promise<HostTrial> {
   const { host, demand } = known;
   const session = await steps.connect(host, handshake);
   if (isProblem(session)) return { passed: session, seen: known };
   const admitted = steps.admit(session, demand.requirement, delivery.id);
-  if (isProblem(admitted)) {
+  const unmet = isProblem(admitted) ? admitted : withoutRequireTls(session, delivery);
+  if (isProblem(admitted) || unmet !== undefined) {
     steps.dismiss(session);
-    return { passed: admitted, seen: { ...known, session } };
+    return { passed: unmet ?? (admitted as Problem<"deferred">), seen: { ...known, session } };
   }
-  const seen = { ...known, session, verdict: admitted.verdict };
-  const decided = await steps.deliver(admitted.verified, delivery, host).finally(() => steps.release(session));
+  const judged = reported && steps.admit(session, reported.requirement, delivery.id);
+  const best = judged === undefined || isProblem(judged) ? admitted : judged;
+  const wouldDefer = judged !== undefined && isProblem(judged) ? { wouldDefer: judged.reason } : {};
+  const seen = { ...known, session, verdict: best.verdict, ...wouldDefer };
+  const decided = await steps.deliver(best.verified, delivery, host).finally(() => steps.release(session));
   const broken = brokenSession(decided);
   return broken === undefined ? { decided, seen } : { passed: broken, seen };
+}
+
+/** RFC 8689 §4.2.1: the demand is passed on, or the message is not. §5: a message without a sender goes all the same. */
+function withoutRequireTls({ host, extensions }: Session, { message }: Delivery): Problem<"deferred"> | undefined {
+  const { mail, reversePath } = message.envelope;
+  if (!mail.requireTls || reversePath === null || extensions.has("REQUIRETLS")) return undefined;
+  const detail = `${host} cannot promise TLS on the rest of the way (REQUIRETLS)`;
+  return problem("deferred", "requiretls-not-supported", detail);
 }
 
 function targetOf(host: Host, delivery: Delivery): Target {
@@ -200,6 +247,9 @@ type Passed = { problem: Problem<"deferred" | "failed">; seen?: Seen };
 export function worse(a: Passed | undefined, b: Passed): Passed {
   if (a === undefined) return b;
   if (a.problem.kind !== b.problem.kind) return a.problem.kind === "deferred" ? a : b;
+  // What ends a message comes last: as long as anything else is wrong with a host, waiting may mend it.
+  if (a.problem.reason === "requiretls-not-supported") return b;
+  if (b.problem.reason === "requiretls-not-supported") return a;
   return isNetwork(a.problem) && !isNetwork(b.problem) ? b : a;
 }
 

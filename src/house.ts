@@ -2,8 +2,10 @@
  * Furnishes the house: creates each room with what it needs of the others, and reloads them together. What is in
  * force is one snapshot, read through a function by whoever needs it, and replaced whole.
  */
+import { createAlarmMail } from "./alarm-mail.ts";
 import { type Bound, createListeners, type Listeners } from "./accept/listener.ts";
 import type { Loaded, Problem, Settings } from "./config/settings.ts";
+import { applyRules } from "./decide/rules.ts";
 import { createExceptionWatch, type ExceptionWatch } from "./exceptions.ts";
 import { reply } from "./mail/smtp-reply.ts";
 import { createOutgoing, type Outgoing, textOf } from "./outgoing.ts";
@@ -50,13 +52,15 @@ const FRESH_BYTES = 64 * 1024 * 1024;
 const RELIEF_BYTES = 8 * 1024 * 1024;
 
 export function furnish(deps: HouseDeps): House {
-  const { clock, random, emit, queue, settings } = deps;
+  const { clock, random, queue, settings } = deps;
   let current = snapshotOf(settings);
   let bound: readonly Bound[] = [];
   const stopping = new AbortController();
   const fresh = createFreshContent(FRESH_BYTES);
   const passed = createMemoryRelief(RELIEF_BYTES);
   const snapshot = (): Snapshot => current;
+  const alarms = createAlarmMail({ ...deps, snapshot, queued: () => outgoing.dispatcher.wake() });
+  const { emit } = alarms;
   const isOwn = ownAddresses({
     hostname: () => current.settings.hostname,
     mxPort: () => current.settings.delivery.port,
@@ -64,13 +68,24 @@ export function furnish(deps: HouseDeps): House {
   });
   const shared = { clock, random, queue, policies: queue.policies, fresh, snapshot, isOwn, emit };
   const outgoing = createOutgoing({ ...shared, passed, treatments: () => treatments, stopping: stopping.signal });
-  const treatments: Treatments = createTreatments({ ...deps, snapshot, resolver: outgoing.resolver });
+  const treatments: Treatments = createTreatments({ ...deps, emit, snapshot, resolver: outgoing.resolver });
   const receive = createReceive({
     clock,
     random,
     hostname: () => current.settings.hostname,
     queue,
-    policy: () => ({ outbound: current.decide, bounceLifetimeMs: current.settings.policy.bounceLifetimeMs }),
+    policy: () => {
+      const { decide, settings } = current;
+      const { policy, delayNoticesMs } = settings;
+      const { rules, bounceLifetimeMs } = policy;
+      return {
+        outbound: decide,
+        ruled: (message) => applyRules(policy, message),
+        rules,
+        bounceLifetimeMs,
+        delayNoticesMs,
+      };
+    },
     treat: treatments.treat,
     dispatcher: outgoing.dispatcher,
     passed,
@@ -119,6 +134,7 @@ export function furnish(deps: HouseDeps): House {
       treatments.stop();
       stopping.abort();
       await outgoing.close();
+      await alarms.ended();
     },
   };
 }

@@ -30,6 +30,7 @@ import type { FreshContent } from "./store/fresh-content.ts";
 import type { QueueStore } from "./store/queue.ts";
 import type { Treatments } from "./treatments.ts";
 import type { VerifiedSession } from "./verify/gate.ts";
+import { createWaitingAlarms } from "./waiting-alarms.ts";
 
 export interface OutgoingDeps {
   readonly clock: Clock;
@@ -62,8 +63,15 @@ export interface Outgoing {
 
 export function createOutgoing(deps: OutgoingDeps): Outgoing {
   const { clock, random, queue, fresh, snapshot, emit, stopping } = deps;
+  const startedAt = clock.now();
   const engine = createEngine({ ...deps, onStsTrouble: stsFailed(emit) });
   const stsAlarms = createStsAlarms({ clock, emit });
+  const waitingAlarms = createWaitingAlarms({
+    clock,
+    emit,
+    list: queue.list,
+    waitingMs: () => snapshot().settings.alarms.waitingMs,
+  });
   const steps: Steps<VerifiedSession> = {
     ...engine.steps,
     deliver: (verified, delivery, { auth }) =>
@@ -81,7 +89,8 @@ export function createOutgoing(deps: OutgoingDeps): Outgoing {
     queue,
     policy: () => {
       const { decide, settings } = snapshot();
-      return { outbound: decide, schedule: settings.schedule, generation: settings.policy.generation };
+      const { rules, generation } = settings.policy;
+      return { outbound: decide, rules, schedule: { ...settings.schedule, startedAt }, generation };
     },
     delayNoticesMs: () => settings().delayNoticesMs,
     notices: notices.ended,
@@ -94,6 +103,7 @@ export function createOutgoing(deps: OutgoingDeps): Outgoing {
     }),
     reportAttempt: (attempted) => {
       stsAlarms.look(attempted);
+      waitingAlarms.look(attempted);
       const at = { now: clock.now(), generation: attempted.generation };
       for (const fields of deliveryEvents(attempted, at)) emit("delivery", fields);
     },
@@ -128,8 +138,13 @@ export function createOutgoing(deps: OutgoingDeps): Outgoing {
     concurrencyPerDestination: () => snapshot().settings.concurrencyPerDestination,
     onError: (error) => emit("error", { kind: "dispatch", detail: textOf(error) }),
   });
-  const { pool, resolver, start, close } = engine;
-  return { dispatcher, pool, resolver, prober: createProbe({ clock, snapshot, steps: engine.steps }), start, close };
+  const { pool, resolver, start } = engine;
+  const prober = createProbe({ clock, snapshot, steps: engine.steps });
+  const close = async (): Promise<void> => {
+    waitingAlarms.stop();
+    await engine.close();
+  };
+  return { dispatcher, pool, resolver, prober, start, close };
 }
 
 function tellStored(emit: Emit, { message }: Delivery, { notices, moved, finished }: Stored): void {

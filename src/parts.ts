@@ -4,7 +4,8 @@
  */
 import type { Steps } from "./attempt.ts";
 import type { DecideOutbound } from "./decide/decide.ts";
-import type { OutboundPolicy } from "./decide/policy.ts";
+import { onCourse } from "./decide/course.ts";
+import type { OutboundPolicy, Rule } from "./decide/policy.ts";
 import type { Delivery } from "./mail/delivery.ts";
 import type { Recipient } from "./mail/envelope.ts";
 import { problem } from "./mail/outcome.ts";
@@ -12,6 +13,7 @@ import { problem } from "./mail/outcome.ts";
 /** What is in force now. */
 export interface PolicyNow {
   readonly outbound: DecideOutbound;
+  readonly rules: readonly Rule[];
   readonly generation: number;
 }
 
@@ -19,6 +21,8 @@ export interface PolicyNow {
 export interface Part {
   readonly delivery: Delivery;
   readonly outbound: OutboundPolicy;
+  /** The same on the way that the delivery takes now. */
+  readonly way: OutboundPolicy;
   readonly generation: number;
 }
 
@@ -37,8 +41,10 @@ export function createParts<V>(now: () => number, policy: () => PolicyNow): Part
   };
   return {
     of: (delivery) => {
-      const { outbound, generation } = policy();
-      return splitByPolicy(delivery, outbound, now()).map((part) => ({ ...part, generation }));
+      const { outbound, rules, generation } = policy();
+      return splitByPolicy(delivery, outbound, now()).map((part) => {
+        return { ...part, way: onCourse(part.delivery, part.outbound, rules), generation };
+      });
     },
     isInForce,
     steps: (part, steps) => ({

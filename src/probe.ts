@@ -2,9 +2,9 @@
  * Tries every host of a destination as an attempt would, and stops before MAIL FROM: the steps are the delivery's own,
  * but for `deliver`, which ends the session. Every host is tried, not only until one passes; no mail is made up.
  */
-import { countsAsTried, MOST_HOSTS, type Steps, tryHost, worse } from "./attempt.ts";
+import { countsAsTried, MOST_HOSTS, type Steps, tryHost, undertake, worse } from "./attempt.ts";
 import { describeNextHop } from "./decide/decide.ts";
-import type { OutboundPolicy, TlsPolicy } from "./decide/policy.ts";
+import type { OutboundPolicy } from "./decide/policy.ts";
 import type { Published } from "./decide/published-requirement.ts";
 import type { Delivery } from "./mail/delivery.ts";
 import type { Host } from "./mail/host.ts";
@@ -57,7 +57,7 @@ export function createProbe(deps: ProbeDeps): Prober {
     probeHops: (domain, outbound) => run({ ...deps, asksAll: false }, outbound, { domain, transcript: false }),
     published: async (domain, outbound) => {
       const { found, unresolved } = await resolveAll(deps, domain, outbound);
-      const ask = askAll(domain, outbound.tls, deps.steps);
+      const ask = askAll(domain, deps.steps);
       const hosts = await Promise.all(found.map(async (host) => publishedHost(host, await ask(host))));
       return { hosts, unresolved: unresolved.map(toUnresolved) };
     },
@@ -165,17 +165,17 @@ async function probeHost(deps: Running, outbound: OutboundPolicy, domain: string
     deliver: () => Promise.resolve(new Map()), // here a delivery would say MAIL FROM
     release: steps.dismiss,
   };
-  const { tls } = outbound;
-  const undertaking = { delivery: nothingFor(domain), tls, steps: watched, ask: askingFor(domain, tls, steps) };
-  const all = asksAll ? askAll(domain, tls, steps)(host) : undefined;
+  // A probe says what the policy demands, also where it is only reported.
+  const undertaking = undertake(nothingFor(domain), { ...outbound, mode: "enforce" }, watched);
+  const all = asksAll ? askAll(domain, steps)(host) : undefined;
   const trial = await tryHost(undertaking, host);
   return { trial, published: (await all) ?? trial.seen.published, dialogue };
 }
 
 /** What is published, whether or not the policy honours it. */
-function askAll(domain: string, tls: TlsPolicy, steps: ProbeSteps): (host: Host) => Promise<Published> {
-  const dane = askingFor(domain, { ...tls, level: "may", dane: "honour", mtaSts: "ignore" }, steps);
-  const mtaSts = askingFor(domain, { ...tls, level: "may", dane: "ignore", mtaSts: "honour" }, steps);
+function askAll(domain: string, steps: ProbeSteps): (host: Host) => Promise<Published> {
+  const dane = askingFor(domain, { dane: true, mtaSts: false }, steps);
+  const mtaSts = askingFor(domain, { dane: false, mtaSts: true }, steps);
   return async (host) => {
     const [a, b] = await Promise.all([dane(host), mtaSts(host)]);
     return { ...a, ...b };

@@ -2,8 +2,6 @@
  * What a destination publishes of TLS, asked for one attempt: each host name and policy domain once, and only what the
  * policy honours. Decides nothing: decide/ makes a demand of it.
  */
-import { honoured } from "./decide/demand.ts";
-import type { TlsPolicy } from "./decide/policy.ts";
 import type { Published } from "./decide/published-requirement.ts";
 import { type DomainName, parseDomainName } from "./mail/domain-name.ts";
 import type { Host } from "./mail/host.ts";
@@ -18,9 +16,12 @@ export interface Publications {
 
 export type AskPublished = (host: Host) => Promise<Published>;
 
-/** `domain`: the recipients'. */
-export function askingFor(domain: string, tls: TlsPolicy, publications: Publications): AskPublished {
-  const asks = honoured(tls);
+/** `domain`: the recipients'; `asks`: what is to be asked at all. */
+export function askingFor(
+  domain: string,
+  asks: { readonly dane: boolean; readonly mtaSts: boolean },
+  publications: Publications,
+): AskPublished {
   const dane = new Map<string, Promise<DaneFacts>>();
   const mtaSts = new Map<string, Promise<MtaStsFacts>>();
 

@@ -2,15 +2,15 @@
  * SPINE 1: a message comes in. accept → decide → transform → store.
  * The answer is 250 only after the queue has it on stable storage; it must never be given earlier.
  */
-import type { Delivery, MessageFacts } from "./mail/delivery.ts";
-import type { Recipient } from "./mail/envelope.ts";
+import { type Delivery, laneOf, type MessageFacts } from "./mail/delivery.ts";
 import { fromDomain, messageIdOf } from "./mail/header-field.ts";
-import { formatDomain } from "./mail/mailbox.ts";
 import { reply, type SmtpReply } from "./mail/smtp-reply.ts";
 import type { Transaction } from "./mail/transaction.ts";
 import type { Treated } from "./mail/treatment.ts";
 import type { DecideOutbound } from "./decide/decide.ts";
-import type { OutboundPolicy } from "./decide/policy.ts";
+import type { Rule } from "./decide/policy.ts";
+import type { Ruled, RuledMessage } from "./decide/rules.ts";
+import { type Addressed, groupByDestination } from "./grouping.ts";
 import { acceptedEvent } from "./report/accepted-event.ts";
 import type { Emit } from "./report/events.ts";
 import type { Clock } from "./runtime/clock.ts";
@@ -29,7 +29,16 @@ export interface ReceiveDeps {
   readonly hostname: () => string;
   readonly queue: Pick<QueueStore, "openSpool" | "reread" | "enqueue">;
   /** The policy of now. */
-  readonly policy: () => { readonly outbound: DecideOutbound; readonly bounceLifetimeMs: number };
+  readonly policy: () => {
+    readonly outbound: DecideOutbound;
+    /** What the rules say of a message, and what it demands itself. */
+    readonly ruled: (message: RuledMessage) => Ruled;
+    /** Of those that ask for it: where it goes under a rule of this name. */
+    readonly rules: readonly Rule[];
+    readonly bounceLifetimeMs: number;
+    /** Ages at which a sender is told that mail waits, ms. */
+    readonly delayNoticesMs: readonly number[];
+  };
   /** What is done to it before it is stored; a reply refuses it. */
   readonly treat: (message: Incoming) => Promise<Treating | SmtpReply>;
   readonly dispatcher: Pick<Dispatcher, "reserve" | "arrived">;
@@ -46,6 +55,8 @@ type Remembered = { readonly header: Buffer; readonly body: Buffer };
 export function createReceive(deps: ReceiveDeps): (transaction: Transaction) => Promise<SmtpReply> {
   return async (transaction) => {
     const message = begin(deps, transaction);
+    const { refused } = message.ruled;
+    if (refused !== undefined) return reply(550, "7.1", refused.text);
     const treating = await deps.treat(message.incoming);
     if ("code" in treating) return treating;
     const spools = createSpools(deps.queue, message.id, deps.passed);
@@ -83,31 +94,32 @@ function answer({ emit }: ReceiveDeps, error: unknown): SmtpReply {
 interface Begun {
   readonly id: string;
   readonly at: number;
-  readonly recipients: readonly {
-    readonly recipient: Recipient;
-    readonly policy: OutboundPolicy;
-    readonly expiresAt: number;
-  }[];
+  readonly recipients: readonly Addressed[];
+  readonly ruled: Ruled;
   readonly incoming: Incoming;
 }
 
 function begin(deps: ReceiveDeps, { envelope, client, header }: Transaction): Begun {
   const id = deps.random.bytes(16).toString("hex");
   const at = deps.clock.now();
-  const { outbound, bounceLifetimeMs } = deps.policy();
+  const { outbound, ruled: rule, bounceLifetimeMs } = deps.policy();
+  const { reversePath } = envelope;
+  const ruled = rule({ header, reversePath, recipients: envelope.recipients });
   const recipients = envelope.recipients.map((recipient) => {
     const policy = outbound(recipient.mailbox, at);
-    const lifetime = envelope.reversePath === null ? bounceLifetimeMs : policy.lifetimeMs;
+    const lifetime = reversePath === null ? Math.min(bounceLifetimeMs, policy.lifetimeMs) : policy.lifetimeMs;
     return { recipient, policy, expiresAt: at + lifetime };
   });
   const incoming = {
     header,
-    reversePath: envelope.reversePath,
-    addressees: recipients.map(({ recipient, policy }) => ({ recipient, treatment: policy.treatment })),
+    reversePath,
+    addressees: recipients.map(({ recipient, policy }) => {
+      return { recipient, treatment: ruled.treatment(recipient.position, policy.treatment) };
+    }),
     hop: { client, hostname: deps.hostname(), queueId: id, at, smtpUtf8: envelope.mail.smtpUtf8 },
     expiresAt: Math.max(...recipients.map(({ expiresAt }) => expiresAt)),
   };
-  return { id, at, recipients, incoming };
+  return { id, at, recipients, ruled, incoming };
 }
 
 /** From memory where it is small, else record by record from the spool. */
@@ -135,7 +147,7 @@ async function fill(contents: readonly Content[], base: Spooled, spools: Spools)
 
 function factsOf(
   transaction: Transaction,
-  { id, at }: Begun,
+  { id, at, ruled }: Begun,
   { base, contents }: { base: Spooled; contents: readonly Filled[] },
 ): MessageFacts {
   const messageId = messageIdOf(transaction.header);
@@ -150,30 +162,9 @@ function factsOf(
     ...(messageId !== undefined && { messageId }),
     ...(from !== undefined && { fromDomain: from }),
     notice: false,
+    ...(ruled.demands && { demands: ruled.demands }),
     contents: contents.map(({ treated, positions }) => (contents.length === 1 ? treated : { ...treated, positions })),
   };
-}
-
-interface Group extends Omit<NewDelivery, "id" | "state" | "nextAttemptAt" | "positions"> {
-  readonly recipients: Recipient[];
-}
-
-/** Recipients of one domain, one partner and one content share a delivery. */
-function groupByDestination({ recipients }: Begun, contents: readonly Filled[]): readonly Group[] {
-  const contentOf = new Map(
-    contents.flatMap(({ positions }, content) => positions.map((one) => [one, content] as const)),
-  );
-  const groups = new Map<string, Group>();
-  for (const { recipient, policy, expiresAt } of recipients) {
-    const domain = formatDomain(recipient.mailbox.domain);
-    const content = contentOf.get(recipient.position);
-    if (content === undefined) throw new Error("A recipient without a content"); // each is in exactly one plan
-    const key = `${content} ${domain} ${policy.partner ?? ""}`;
-    const group = groups.get(key) ?? { domain, partner: policy.partner, expiresAt, content, recipients: [] };
-    group.recipients.push(recipient);
-    groups.set(key, group);
-  }
-  return [...groups.values()];
 }
 
 async function store(
@@ -184,16 +175,23 @@ async function store(
 ): Promise<void> {
   const { contents } = made;
   const facts = factsOf(transaction, message, made);
-  const groups = groupByDestination(message, contents);
+  const { rules, delayNoticesMs } = deps.policy();
+  const contentOf = new Map(
+    contents.flatMap(({ positions }, content) => positions.map((one) => [one, content] as const)),
+  );
+  const groups = groupByDestination({ ...message, facts, contentOf, rules, delayNoticesMs });
   const fresh: { slot: Slot; delivery: Delivery }[] = [];
   const deliveries: NewDelivery[] = groups.map(({ recipients, ...group }, index) => {
     const id = `${facts.id}-${index}`;
-    const { domain, expiresAt, content } = group;
-    const reserved = deps.dispatcher.reserve(domain);
+    const { domain, lane, expiresAt, content } = group;
+    const reserved = deps.dispatcher.reserve(laneOf(group));
     const waits = reserved !== undefined && "waits" in reserved ? reserved.waits : undefined;
     const slot = reserved !== undefined && "submit" in reserved ? reserved : undefined;
     if (slot !== undefined)
-      fresh.push({ slot, delivery: { id, message: facts, domain, recipients, attempts: 0, expiresAt, content } });
+      fresh.push({
+        slot,
+        delivery: { id, message: facts, domain, ...(lane && { lane }), recipients, attempts: 0, expiresAt, content },
+      });
     const state = slot === undefined ? "waiting" : "leased";
     const positions = recipients.map(({ position }) => position);
     const due = { nextAttemptAt: waits?.at ?? facts.receivedAt, ...(waits && { reason: waits.reason }) };
@@ -218,7 +216,7 @@ async function store(
     if (kept !== undefined && uses > 0) deps.remember(facts.id, content, { header, body: kept }, uses);
   }
   for (const { slot, delivery } of fresh) slot.submit(delivery);
-  for (const { domain, state } of deliveries) if (state === "waiting") deps.dispatcher.arrived(domain);
+  for (const delivery of deliveries) if (delivery.state === "waiting") deps.dispatcher.arrived(laneOf(delivery));
 }
 
 async function* observed(chunks: AsyncIterable<Buffer>, see: (chunk: Buffer) => void): AsyncGenerator<Buffer> {

@@ -51,7 +51,7 @@ export interface Closed {
   readonly detail: string;
 }
 
-type Tried = Omit<Attempted, "nextAttemptAt">;
+type Tried = Omit<Attempted, "nextAttemptAt"> & Pick<Part, "way">;
 
 /** Tries one delivery whose lease is ours, and stores how it ended. Rejects only when that could not be stored. */
 export function createRelay<V>(deps: RelayDeps<V>): (delivery: Delivery, closed?: Closed) => Promise<AttemptReport> {
@@ -81,7 +81,7 @@ export function createRelay<V>(deps: RelayDeps<V>): (delivery: Delivery, closed?
       return { reached: false };
     }
     const { next, report } = climbed.settled;
-    for (const attempted of attempts) tell(deps, { ...attempted, nextAttemptAt: next?.at });
+    for (const attempted of attempts) tell(deps, { ...attempted, outbound: attempted.way, nextAttemptAt: next?.at });
     await endings.store(delivery, climbed, deliveredOf(climbed.settled, attempts));
     return report;
   };
@@ -99,7 +99,7 @@ function untried({ delivery }: Part, { reason, detail }: Closed): Trial {
 /** The one edge where a defect or a failing store becomes a value; damaged content is told apart. */
 async function tryPart<V>(deps: RelayDeps<V>, parts: Parts<V>, part: Part): Promise<Trial | StoreError> {
   try {
-    return await attempt(part.delivery, part.outbound, parts.steps(part, deps.steps));
+    return await attempt(part.delivery, part.way, parts.steps(part, deps.steps));
   } catch (error) {
     if (error instanceof StoreError && error.kind === "damaged") return error;
     fault(deps.emit, "attempt", error);

@@ -20,6 +20,8 @@ export type RecipientCommand = Omit<Recipient, "position">;
 export interface Offered {
   /** RFC 4954: MAIL may carry AUTH=; it is read and dropped. */
   readonly auth: boolean;
+  /** RFC 8689 §2: MAIL may carry REQUIRETLS inside TLS only. */
+  readonly tls: boolean;
 }
 
 const unknownParameter = (key: string): SmtpReply =>
@@ -32,6 +34,7 @@ export function readMail(command: PathCommand, offered: Offered): MailCommand | 
     const isValid = MAIL_PARAMETERS[key];
     if (isValid === undefined || (key === "AUTH" && !offered.auth)) return unknownParameter(key);
     if (!isValid(value)) return badValue(key);
+    if (key === "REQUIRETLS" && !offered.tls) return reply(530, "7.0", "REQUIRETLS needs TLS: send STARTTLS first");
   }
   const smtpUtf8 = parameters.has("SMTPUTF8");
   const reversePath = command.path === "" ? null : readMailbox(command.path, smtpUtf8, "MAIL FROM");
@@ -43,7 +46,7 @@ export function readMail(command: PathCommand, offered: Offered): MailCommand | 
   const mail: MailParameters = {
     body,
     smtpUtf8,
-    requireTls: false,
+    requireTls: parameters.has("REQUIRETLS"),
     ...((ret === "FULL" || ret === "HDRS") && { ret }),
     ...(envid !== undefined && { envid }),
   };
@@ -55,6 +58,7 @@ const MAIL_PARAMETERS: Readonly<Record<string, ((value: string | undefined) => b
   SIZE: (value) => value !== undefined && /^\d{1,20}$/.test(value),
   BODY: (value) => /^(7BIT|8BITMIME)$/i.test(value ?? ""),
   SMTPUTF8: (value) => value === undefined,
+  REQUIRETLS: (value) => value === undefined,
   RET: (value) => /^(FULL|HDRS)$/i.test(value ?? ""),
   ENVID: (value) => value !== undefined && value.length <= 100 && isXtext(value),
   AUTH: (value) => value !== undefined && (value === "<>" || isXtext(value)),

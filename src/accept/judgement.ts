@@ -3,7 +3,7 @@
  * the view it is given. A client without a permit gets no recipient accepted, in whatever form it is written.
  */
 import { countHops } from "../mail/hop-count.ts";
-import { parseMailbox } from "../mail/mailbox.ts";
+import { formatDomain, parseMailbox } from "../mail/mailbox.ts";
 import { reply, type SmtpReply } from "../mail/smtp-reply.ts";
 import { isAtLeast } from "../mail/tls-requirement.ts";
 import { parsePathCommand } from "./command-line.ts";
@@ -40,7 +40,10 @@ export function judgeMail(view: View, line: string): MailCommand | SmtpReply {
   const { settings, permits } = view;
   const command = parsePathCommand(line, "MAIL FROM");
   if (isReply(command)) return command;
-  const mail = readMail(command, { auth: view.listener.auth !== undefined && view.tlsVersion !== undefined });
+  const mail = readMail(command, {
+    auth: view.listener.auth !== undefined && view.tlsVersion !== undefined,
+    tls: view.tlsVersion !== undefined,
+  });
   if (isReply(mail)) return mail;
   const tls = judgeTls(view);
   if (tls !== undefined) return tls;
@@ -66,8 +69,12 @@ export function judgeRecipient(view: View, line: string, smtpUtf8: boolean): Rec
   if (view.permits.length === 0) return notPermitted(view);
   const command = parsePathCommand(line, "RCPT TO");
   if (isReply(command)) return command;
-  return readRecipient(withDomain(command, view.settings), smtpUtf8);
+  const read = readRecipient(withDomain(command, view.settings), smtpUtf8);
+  if (isReply(read)) return read;
+  return view.settings.tlsOnlyAliases.includes(formatDomain(read.mailbox.domain)) ? NO_ALIAS : read;
 }
+
+const NO_ALIAS = reply(550, "1.1", "The addresses of this TLS-only domain are for senders, they take no mail yet");
 
 /** RFC 5321 §4.5.1: `<Postmaster>` without a domain is the postmaster here. */
 function withDomain<T extends { path: string }>(command: T, settings: AcceptSettings): T {

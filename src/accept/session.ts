@@ -42,6 +42,7 @@ export class Session extends SessionWire {
     const { tls, auth } = this.door.listener();
     const features = ["PIPELINING", `SIZE ${limits.messageSize}`, "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN"];
     if (!this.secure && tls !== "implicit") features.push("STARTTLS");
+    if (this.secure) features.push("REQUIRETLS"); // RFC 8689 §2: never in clear
     if (this.secure && auth !== undefined) features.push("AUTH PLAIN LOGIN");
     if (this.#mayUse("xclient")) features.push(`XCLIENT ${XCLIENT.join(" ")}`, `XFORWARD ${XFORWARD.join(" ")}`);
     this.#hello(line, next, features);

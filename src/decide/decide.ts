@@ -34,13 +34,31 @@ export function decisions(policy: Policy): DecideOutbound {
     return undefined;
   };
 
-  return (recipient, now) => {
+  const enforced = createEnforced();
+  const policyOf: DecideOutbound = (recipient, now) => {
     const partner = partnerOf(recipient);
     if (partner !== undefined) return inForce(partner.exceptions, now) ?? partner.outbound;
     if (isAddressLiteral(recipient.domain)) return policy.default;
     const { domain } = recipient;
     const meant = policy.defaultExceptions.filter(({ exception }) => isFor(exception?.domains, domain));
     return own.get(domain) ?? inForce(meant, now) ?? policy.default;
+  };
+  return (recipient, now) => {
+    const outbound = policyOf(recipient, now);
+    return outbound.reportEndsAt === undefined || now < outbound.reportEndsAt ? outbound : enforced(outbound);
+  };
+}
+
+/** What report mode leaves behind when its time is over: one value each, since attempts tell policies apart by identity. */
+function createEnforced(): (outbound: OutboundPolicy) => OutboundPolicy {
+  const made = new WeakMap<OutboundPolicy, OutboundPolicy>();
+  return (outbound) => {
+    const known = made.get(outbound);
+    if (known !== undefined) return known;
+    const { reportEndsAt: _, ...rest } = outbound;
+    const enforcing: OutboundPolicy = { ...rest, mode: "enforce" };
+    made.set(outbound, enforcing);
+    return enforcing;
   };
 }
 

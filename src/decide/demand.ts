@@ -71,7 +71,11 @@ function provesPeer({ requirement }: Demand): boolean {
 }
 
 /** Whether the session uses TLS at all; `if-offered` proves nothing and may go on in clear. */
-export function tlsUse({ level }: TlsPolicy, { requirement }: Demand): "never" | "if-offered" | "required" {
-  if (level === "none") return "never";
-  return requirement.level === "opportunistic" ? "if-offered" : "required";
+export function tlsUse(
+  { level }: TlsPolicy,
+  { requirement }: Pick<Demand, "requirement">,
+): "never" | "if-offered" | "required" {
+  // A message may demand TLS where the policy uses none.
+  if (requirement.level !== "opportunistic") return "required";
+  return level === "none" ? "never" : "if-offered";
 }

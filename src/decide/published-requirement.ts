@@ -30,6 +30,11 @@ export interface Demand {
   readonly servername?: DomainName;
 }
 
+/** With what the message itself demands, and all whose demands are in it beside the policy's own. */
+export type FullDemand = Omit<Demand, "by"> & {
+  readonly by: readonly (Demand["by"][number] | "message" | "rule")[];
+};
+
 /** This host is passed over; the mail waits if no other one can be tried. */
 export interface Waits {
   readonly waits: Reason;

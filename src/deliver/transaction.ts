@@ -82,7 +82,8 @@ function unsuited({ extensions, host, maxSize }: Session, delivery: Delivery): P
   if (bodyOf(delivery) === "8BITMIME" && !extensions.has("8BITMIME")) {
     return problem("failed", "8bitmime-not-supported", `${host} does not take 8-bit content (8BITMIME)`);
   }
-  if (envelope.mail.requireTls && !extensions.has("REQUIRETLS")) {
+  // RFC 8689 §5: a message without a sender goes without the promise, too.
+  if (envelope.mail.requireTls && envelope.reversePath !== null && !extensions.has("REQUIRETLS")) {
     return problem(
       "failed",
       "requiretls-not-supported",

@@ -10,6 +10,8 @@ export interface HeaderPolicy {
   /** Field names to remove, lower case; a trailing `*` stands for any rest. */
   readonly remove: readonly string[];
   readonly messageId: "keep" | "rewrite";
+  /** Texts that a rule takes out of the subject, each once. */
+  readonly subjectTags?: readonly string[];
 }
 
 export interface SmimePolicy {

@@ -5,7 +5,7 @@ import type { Recipient } from "../mail/envelope.ts";
 import { formatMailbox } from "../mail/mailbox.ts";
 import type { Reason } from "../mail/outcome.ts";
 import type { TlsFailure } from "../mail/tls-failure.ts";
-import { decodeWords } from "./encoded-words.ts";
+import { decodeWords } from "../mail/encoded-words.ts";
 import { visible } from "./header-line.ts";
 import type { Block } from "./render.ts";
 import type { Wording } from "./wording.ts";

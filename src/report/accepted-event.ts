@@ -22,7 +22,7 @@ export function acceptedEvent(
     recipients: envelope.recipients.map(({ mailbox }) => formatMailbox(mailbox)),
     size: facts.size,
     partners: [...new Set(partners)],
-    rules: [],
+    rules: (facts.demands?.rules ?? []).map(({ name }) => name),
     requireTls: envelope.mail.requireTls,
     headersKept: kept.length === 0 ? undefined : kept,
   };

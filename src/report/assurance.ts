@@ -11,7 +11,7 @@
  * It never says more than can be shown: what the handshake did not tell counts as not fulfilled.
  */
 import type { TlsPolicy } from "../decide/policy.ts";
-import type { Demand } from "../decide/published-requirement.ts";
+import type { FullDemand } from "../decide/published-requirement.ts";
 import type { PeerEvidence } from "../mail/peer-evidence.ts";
 import type { Session, Verdict } from "../mail/session.ts";
 import { isAtLeast } from "../mail/tls-requirement.ts";
@@ -21,7 +21,7 @@ import type { TlsFields } from "./events.ts";
 export interface Judged {
   readonly tls: TlsPolicy;
   /** Absent when the host was passed over. */
-  readonly demand: Demand | undefined;
+  readonly demand: FullDemand | undefined;
   readonly session: Pick<Session, "evidence"> | undefined;
   readonly verdict: Verdict | undefined;
   /** The host's name comes from an MX look-up that DNSSEC does not vouch for. */
@@ -37,7 +37,7 @@ export function assuranceOf({ tls, demand, session, verdict, learnedFromMx }: Ju
 }
 
 /** What is published names the host: by signed DNS, or by a policy whose own host is certified. */
-function namesPeer({ by, requirement }: Demand): boolean {
+function namesPeer({ by, requirement }: FullDemand): boolean {
   if (by.includes("mta-sts")) return true;
   return requirement.level === "mandatory" && requirement.checks.some((check) => check.by === "dane");
 }

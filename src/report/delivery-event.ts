@@ -3,12 +3,12 @@
  * section 8). Pure. Says what the session showed and what was demanded of it; never guesses what was not seen.
  */
 import type { OutboundPolicy } from "../decide/policy.ts";
-import type { Demand, Published } from "../decide/published-requirement.ts";
+import type { FullDemand, Published } from "../decide/published-requirement.ts";
 import { type Delivery, treatedOf } from "../mail/delivery.ts";
 import type { Recipient } from "../mail/envelope.ts";
 import type { Host } from "../mail/host.ts";
 import { formatMailbox, formatReversePath } from "../mail/mailbox.ts";
-import { type Outcome, problem } from "../mail/outcome.ts";
+import { type Outcome, problem, type Reason } from "../mail/outcome.ts";
 import type { PeerCertificate } from "../mail/peer-evidence.ts";
 import type { Session, Verdict } from "../mail/session.ts";
 import { assuranceOf } from "./assurance.ts";
@@ -28,10 +28,12 @@ export interface SeenHost {
   readonly host: Host;
   readonly published: Published;
   /** Absent where the host was passed over. */
-  readonly demand?: Demand;
+  readonly demand?: FullDemand;
   readonly session?: Session;
   /** Present when the session was admitted. */
   readonly verdict?: Verdict;
+  /** In report mode: why the whole policy would have let it wait. */
+  readonly wouldDefer?: Reason;
 }
 
 /** `now` in epoch ms; `generation` is that of the policy that judged. */
@@ -50,9 +52,9 @@ export function deliveryEvents(facts: AttemptFacts, at: { now: number; generatio
     attempt: delivery.attempts + 1,
     route: seen?.host.route ?? (outbound.nextHop[0]?.kind === "mx" ? "mx" : "next-hop"),
     mode: outbound.mode,
-    wouldDefer: undefined,
+    wouldDefer: outbound.mode === "report" ? seen?.wouldDefer : undefined,
     exception: exceptionFields(outbound),
-    rules: [],
+    rules: rulesFor(delivery),
     mx: seen && mxFields(seen),
     tls: tlsFields(outbound, seen),
     bytes: treated.size,
@@ -68,6 +70,14 @@ export function deliveryEvents(facts: AttemptFacts, at: { now: number; generatio
     recipients: recipients.map(({ mailbox }) => formatMailbox(mailbox)),
     ...outcomeFields(outcome, facts),
   }));
+}
+
+/** Names of the rules that its recipients matched when it came in. */
+function rulesFor({ message, recipients }: Delivery): readonly string[] {
+  const rules = message.demands?.rules ?? [];
+  const isFor = (positions: readonly number[] | undefined): boolean =>
+    positions === undefined || recipients.some(({ position }) => positions.includes(position));
+  return rules.filter(({ positions }) => isFor(positions)).map(({ name }) => name);
 }
 
 interface Group {
@@ -157,7 +167,7 @@ function tlsFields({ tls, source }: OutboundPolicy, seen: SeenHost | undefined):
 }
 
 /** Also where a policy keeps the host from being tried at all. */
-function publishedBy({ demand, published: { mtaSts } }: SeenHost): Demand["by"] {
+function publishedBy({ demand, published: { mtaSts } }: SeenHost): FullDemand["by"] {
   return demand?.by ?? (mtaSts?.kind === "policy" && mtaSts.mode === "enforce" ? ["mta-sts"] : []);
 }
 

@@ -11,6 +11,7 @@ import type { MessageIds } from "./message-ids.ts";
 import { countOwnReceived, isOwnAuthenticationResult, isOwnSpfResult, type OwnSide } from "./own-side.ts";
 import { coveredFields, isSignatureOfOwnSide } from "./own-signatures.ts";
 import { createIdRewriter, isIdField } from "./rewrite-ids.ts";
+import { withoutTags } from "./subject-tag.ts";
 
 export interface EditContext {
   readonly own: OwnSide;
@@ -85,6 +86,7 @@ function fieldEditor(fields: readonly Field[], policy: HeaderPolicy, context: Ed
       if (policy.received === "strip") return undefined;
       return policy.received === "keep" ? field.raw : anonymizeReceived(fieldText(field));
     }
+    if (name === "subject" && policy.subjectTags !== undefined) return withoutTags(field, policy.subjectTags);
     return policy.messageId === "rewrite" && isIdField(name) ? rewrite(field.raw) : field.raw;
   };
 }

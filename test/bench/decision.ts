@@ -5,7 +5,7 @@
 import { createHostFinder } from "../../src/connect/mx.ts";
 import { createResolver } from "../../src/connect/resolver.ts";
 import { createDaneFinder } from "../../src/connect/tlsa.ts";
-import { demandOf } from "../../src/decide/demand.ts";
+import { demandOf, honoured } from "../../src/decide/demand.ts";
 import type { OutboundPolicy } from "../../src/decide/policy.ts";
 import { askingFor } from "../../src/published.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
@@ -35,7 +35,7 @@ const dane = createDaneFinder({ resolver });
 const policy: OutboundPolicy = outbound({ tls: tls({ level: "encrypt", dane: "honour", mtaSts: "ignore" }) });
 
 async function decide(): Promise<void> {
-  const ask = askingFor("acme.test", policy.tls, { dane, mtaSts: () => Promise.resolve({ kind: "none" }) });
+  const ask = askingFor("acme.test", honoured(policy.tls), { dane, mtaSts: () => Promise.resolve({ kind: "none" }) });
   const hosts = await find({ kind: "mx" }, "acme.test");
   if (!("length" in hosts) || hosts[0] === undefined) throw new Error("no host was found");
   const [host] = hosts;

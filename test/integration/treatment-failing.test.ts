@@ -77,7 +77,13 @@ async function receive(keyring: () => Keyring): Promise<{ reply: SmtpReply | Err
     random: systemRandom,
     hostname: () => "relay.example.org",
     queue,
-    policy: () => ({ outbound: ({ domain }) => (domain === "plain.test" ? plain : signs), bounceLifetimeMs: 1000 }),
+    policy: () => ({
+      outbound: ({ domain }) => (domain === "plain.test" ? plain : signs),
+      ruled: () => ({ treatment: (_, policy) => policy }),
+      rules: [],
+      bounceLifetimeMs: 1000,
+      delayNoticesMs: [],
+    }),
     treat: (message) =>
       treat(
         {

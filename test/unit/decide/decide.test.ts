@@ -188,3 +188,20 @@ describe("the destination that slots are counted by", () => {
   );
   it("describes MX routing, too", () => expect(describeNextHop({ kind: "mx" })).toBe("mx"));
 });
+
+describe("report mode", () => {
+  const reporting = partner("acme", {
+    domains: ["acme.example"],
+    outbound: outbound({ partner: "acme", mode: "report", reportEndsAt: NOW + 1_000 }),
+  });
+  const decide = decisions(policy({ partners: [reporting] }));
+  const bea = parseMailbox("bea@acme.example")!;
+  it("ends by itself with its last day", () => {
+    expect([decide(bea, NOW).mode, decide(bea, NOW + 999).mode]).toEqual(["report", "report"]);
+    expect(decide(bea, NOW + 1_000)).toMatchObject({ partner: "acme", mode: "enforce" });
+  });
+  it("is one policy before and one after, so that attempts see the change and nothing else", () => {
+    expect(decide(bea, NOW)).toBe(decide(bea, NOW + 999));
+    expect(decide(bea, NOW + 1_000)).toBe(decide(bea, NOW + 9_999));
+  });
+});

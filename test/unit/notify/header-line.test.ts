@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { decodeWords } from "../../../src/notify/encoded-words.ts";
+import { decodeWords } from "../../../src/mail/encoded-words.ts";
 import { headerLine, printable, visible } from "../../../src/notify/header-line.ts";
 
 describe("a header line", () => {

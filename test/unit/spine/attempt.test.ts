@@ -230,3 +230,107 @@ describe("what a destination publishes", () => {
     expect(shown).toEqual(["expanded.example", "configured.example"]);
   });
 });
+
+describe("a message with REQUIRETLS", () => {
+  const mail = { ...facts.envelope.mail, requireTls: true };
+  const demanding = (reversePath = facts.envelope.reversePath) =>
+    delivery({ message: { ...facts, envelope: { ...facts.envelope, reversePath, mail } } });
+  const offering = (name: string) => ({ ...session(name), extensions: new Set(["REQUIRETLS"]) });
+
+  it("goes to the host that passes the demand on, and to no other [RFC 8689 §4.2.1]", async () => {
+    const { steps, diary } = scripted({
+      hosts: [host("mx1"), host("mx2")],
+      connect: ({ name }) => (name === "mx1" ? session(name) : offering(name)),
+    });
+    const trial = await attempt(demanding(), outbound(), steps);
+    expect(diary.filter((line) => line.startsWith("deliver"))).toEqual(["deliver mx2"]);
+    expect(first(trial.outcomes)).toEqual(delivered);
+  });
+  it("ends with 5.7.30 when every host is proven and none passes it on", async () => {
+    const { steps, diary } = scripted({ hosts: [host("mx1"), host("mx2")], connect: ({ name }) => session(name) });
+    const trial = await attempt(demanding(), outbound(), steps);
+    expect(first(trial.outcomes)).toMatchObject({
+      kind: "failed",
+      reason: "requiretls-not-supported",
+      status: "5.7.30",
+    });
+    expect(diary.filter((line) => line.startsWith("deliver"))).toEqual([]);
+  });
+  it.each([
+    ["is out of reach", refused, ["mx1", "mx2"]],
+    ["is out of reach", refused, ["mx2", "mx1"]],
+    ["is not proven", untrusted, ["mx1", "mx2"]],
+    ["is not proven", untrusted, ["mx2", "mx1"]],
+  ])("waits as long as one host %s", async (_, problem, order) => {
+    const { steps } = scripted({
+      hosts: order.map(host),
+      connect: ({ name }) => (name === "mx2" && problem === refused ? refused : session(name)),
+      refuse: (open) => (open.host === "mx2" ? untrusted : undefined),
+    });
+    expect(first((await attempt(demanding(), outbound(), steps)).outcomes)).toEqual(problem);
+  });
+  it("asks for a session that names the peer, whatever the level", async () => {
+    const asked: unknown[] = [];
+    const { steps } = scripted({
+      hosts: [host("mx1")],
+      connect: ({ name }) => offering(name),
+      refuse: (_, requirement) => void asked.push(requirement),
+    });
+    await attempt(demanding(), outbound({ tls: tls({ level: "may" }) }), steps);
+    expect(asked).toMatchObject([{ level: "mandatory", checks: [{ by: "pkix" }] }]);
+  });
+  it("without a sender goes to a proven host that does not pass it on [RFC 8689 §5]", async () => {
+    const { steps } = scripted({ hosts: [host("mx1")], connect: ({ name }) => session(name) });
+    expect(first((await attempt(demanding(null), outbound(), steps)).outcomes)).toEqual(delivered);
+  });
+});
+
+describe("report mode", () => {
+  const reporting = (level: "encrypt" | "secure" = "secure") =>
+    outbound({ mode: "report", reportEndsAt: 1, tls: tls({ level }) });
+  const onlyMandatory = (open: unknown, requirement: { readonly level: string }) =>
+    requirement.level === "mandatory" ? untrusted : undefined;
+
+  it("delivers as level may would, and tells why the policy would have let it wait", async () => {
+    const { steps, diary } = scripted({
+      hosts: [host("mx1")],
+      connect: ({ name }) => session(name),
+      refuse: onlyMandatory,
+    });
+    const trial = await attempt(delivery(), reporting(), steps);
+    expect(diary).toEqual(["connect mx1 if-offered", "deliver mx1", "release mx1"]);
+    expect([first(trial.outcomes), trial.seen?.wouldDefer]).toEqual([delivered, "certificate-not-trusted"]);
+  });
+  it("tells nothing when the policy is met", async () => {
+    const { steps } = scripted({ hosts: [host("mx1")], connect: ({ name }) => session(name) });
+    expect((await attempt(delivery(), reporting(), steps)).seen).not.toHaveProperty("wouldDefer");
+  });
+  it("goes in clear after a failed handshake at a retry, and tells of the handshake", async () => {
+    const { steps, diary } = scripted({
+      hosts: [host("mx1")],
+      connect: ({ name }, { use }) => (use === "never" ? session(name) : garbage),
+    });
+    const trial = await attempt(delivery({ attempts: 1 }), reporting("encrypt"), steps);
+    expect(diary).toEqual(["connect mx1 if-offered", "connect mx1 never fresh", "deliver mx1", "release mx1"]);
+    expect(trial.seen?.wouldDefer).toBe("validation-failure");
+  });
+  it("still demands what the domain publishes", async () => {
+    const records = [{ usage: 3, selector: 1, matchingType: 1, data: Buffer.alloc(32) }];
+    const { steps } = scripted({
+      hosts: [host("mx1")],
+      connect: ({ name }) => session(name),
+      dane: () => ({ kind: "usable", base: "mx1" as DomainName, names: ["mx1"], records }),
+      refuse: onlyMandatory,
+    });
+    expect(first((await attempt(delivery(), reporting("encrypt"), steps)).outcomes)).toEqual(untrusted);
+  });
+  it("still demands what the message itself does", async () => {
+    const message = { ...facts, demands: { alias: true } } as const;
+    const { steps } = scripted({
+      hosts: [host("mx1")],
+      connect: ({ name }) => session(name),
+      refuse: onlyMandatory,
+    });
+    expect(first((await attempt(delivery({ message }), reporting(), steps)).outcomes)).toEqual(untrusted);
+  });
+});

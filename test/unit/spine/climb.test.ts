@@ -67,6 +67,7 @@ function rig({ onExpiry = [], others = {}, outcomes = [untrusted, untrusted], fa
     },
     policy: () => ({
       outbound: ({ localPart }) => others[localPart] ?? everyone,
+      rules: [],
       schedule: { retryMs: [60_000] },
       generation: 1,
     }),

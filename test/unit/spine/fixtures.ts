@@ -6,6 +6,7 @@ import { parseMailbox } from "../../../src/mail/mailbox.ts";
 import type { Outcome, PeerReply, Problem } from "../../../src/mail/outcome.ts";
 import type { DaneFacts, MtaStsFacts } from "../../../src/mail/published.ts";
 import type { Session } from "../../../src/mail/session.ts";
+import type { TlsRequirement } from "../../../src/mail/tls-requirement.ts";
 
 export const ok: PeerReply = { code: 250, text: "ok" };
 export const delivered: Outcome = { kind: "delivered", smtp: ok };
@@ -62,7 +63,7 @@ export function delivery(over: Partial<Delivery> = {}): Delivery {
 export interface Script {
   readonly hosts: readonly Host[] | Problem<"deferred" | "failed">;
   readonly connect: (host: Host, handshake: Handshake) => Session | Problem<"deferred">;
-  readonly refuse?: (session: Session) => Problem<"deferred"> | undefined;
+  readonly refuse?: (session: Session, requirement: TlsRequirement) => Problem<"deferred"> | undefined;
   readonly dane?: (host: Host) => DaneFacts;
   readonly mtaSts?: (domain: string) => MtaStsFacts;
   readonly deliver?: (session: Session) => ReadonlyMap<number, Outcome>;
@@ -83,7 +84,7 @@ export function scripted(script: Script): { steps: Steps<Session>; diary: string
       diary.push(`connect ${to.name} ${handshake.use}${handshake.fresh ? " fresh" : ""}`);
       return Promise.resolve(script.connect(to, handshake));
     },
-    admit: (open) => script.refuse?.(open) ?? { verified: open, verdict: { trusted: false } },
+    admit: (open, requirement) => script.refuse?.(open, requirement) ?? { verified: open, verdict: { trusted: false } },
     deliver: (open) => {
       diary.push(`deliver ${open.host}`);
       return Promise.resolve().then(() => script.deliver?.(open) ?? both);

@@ -3,6 +3,7 @@ import type { TlsPolicy } from "../../../src/decide/policy.ts";
 import type { DomainName } from "../../../src/mail/domain-name.ts";
 import type { Host } from "../../../src/mail/host.ts";
 import type { DaneFacts } from "../../../src/mail/published.ts";
+import { honoured } from "../../../src/decide/demand.ts";
 import { askingFor } from "../../../src/published.ts";
 import { tls } from "../decide/policies.ts";
 import { host } from "./fixtures.ts";
@@ -18,7 +19,7 @@ async function asked(
   dane: DaneFacts = { kind: "none", why: "absent" },
 ) {
   const diary: string[] = [];
-  const ask = askingFor("acme.example", tls(policy), {
+  const ask = askingFor("acme.example", honoured(tls(policy)), {
     dane: ({ name, port }, domain) => {
       diary.push(`dane ${name}:${port} ${domain}`);
       return Promise.resolve(dane);

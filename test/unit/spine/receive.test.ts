@@ -3,15 +3,18 @@ import type { Delivery } from "../../../src/mail/delivery.ts";
 import { parseMailbox } from "../../../src/mail/mailbox.ts";
 import { reply, type SmtpReply } from "../../../src/mail/smtp-reply.ts";
 import { UNTOUCHED } from "../../../src/mail/treatment.ts";
+import type { Rule } from "../../../src/decide/policy.ts";
+import { applyRules } from "../../../src/decide/rules.ts";
 import { createReceive } from "../../../src/receive.ts";
 import { type NewMessage, StoreError } from "../../../src/store/queue.ts";
 import { DkimSigningError } from "../../../src/transform/dkim/sign.ts";
 import type { Content } from "../../../src/transform/finish.ts";
 import type { Incoming, Treating } from "../../../src/transform/treat.ts";
-import { outbound } from "../decide/policies.ts";
+import { outbound, policy } from "../decide/policies.ts";
 import { facts } from "./fixtures.ts";
 
 interface Case {
+  rules?: readonly Rule[];
   readonly recipients?: readonly string[];
   readonly body?: () => AsyncIterable<Buffer>;
   readonly enqueue?: () => Promise<void>;
@@ -66,7 +69,10 @@ function rig(given: Case) {
     },
     policy: () => ({
       outbound: ({ domain }) => (domain === "acme.example" ? acme : outbound()),
+      ruled: (message) => applyRules(policy({ rules: given.rules ?? [] }), message),
+      rules: given.rules ?? [],
       bounceLifetimeMs: 77,
+      delayNoticesMs: [],
     }),
     treat: (message) => {
       treated.push(message);

@@ -37,7 +37,7 @@ function relay({ script, over, broken = 0 }: Case) {
       },
       park: (id) => Promise.resolve(void parked.push(id)),
     },
-    policy: () => ({ outbound: () => everyone, schedule: { retryMs: [60_000] }, generation: 1 }),
+    policy: () => ({ outbound: () => everyone, rules: [], schedule: { retryMs: [60_000] }, generation: 1 }),
     delayNoticesMs: () => [],
     notices: (_, badly) => Promise.resolve(badly.length === 0 ? [] : [NOTICE]),
     encrypt: () => Promise.resolve({ unknown: [] }),
@@ -135,6 +135,7 @@ describe("relaying a delivery", () => {
       over: {
         policy: () => ({
           outbound: ({ localPart }) => (localPart === "a" ? mine : other),
+          rules: [],
           schedule: { retryMs: [60_000] },
           generation: 1,
         }),
@@ -175,7 +176,7 @@ describe("a policy that changes while an attempt is under way", () => {
   const changing = () => {
     let [current, generation] = [lax, 1];
     const use = () => ([current, generation] = [strict, 2]);
-    const policy = () => ({ outbound: () => current, schedule: { retryMs: [60_000] }, generation });
+    const policy = () => ({ outbound: () => current, rules: [], schedule: { retryMs: [60_000] }, generation });
     return { use, over: { policy } };
   };
   it("lets no session through that was opened under the old one: mail once left below the level in force", async () => {

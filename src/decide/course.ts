@@ -1,0 +1,52 @@
+/**
+ * The policy of a recipient on the way that its mail takes now: a person's reroute, a step of the ladder, a rule's next
+ * hop. Pure. Another way never changes a demand, but for a message that the S/MIME step has made.
+ */
+import { type Delivery, treatedOf } from "../mail/delivery.ts";
+import { stepsTaken } from "./ladder.ts";
+import type { LadderStep, NextHop, OutboundPolicy, Rule } from "./policy.ts";
+
+export function onCourse(delivery: Delivery, outbound: OutboundPolicy, rules: readonly Rule[]): OutboundPolicy {
+  const way = wayOf(delivery, outbound, rules);
+  const policy = delivery.message.fallback === undefined ? outbound : fallenBack(delivery, outbound);
+  return way === undefined ? policy : { ...policy, nextHop: way };
+}
+
+/** The nearest word counts; undefined: the way that the policy says. */
+function wayOf(
+  delivery: Delivery,
+  { onExpiry }: OutboundPolicy,
+  rules: readonly Rule[],
+): readonly NextHop[] | undefined {
+  const { course, message, recipients } = delivery;
+  if (course?.route !== undefined) return [course.route];
+  const step = onExpiry[stepsTaken(delivery, onExpiry) - 1];
+  if (step?.kind === "next-hop") return step.nextHop;
+  for (const { name, positions } of message.demands?.rules ?? []) {
+    const isFor = positions === undefined || recipients.some(({ position }) => positions.includes(position));
+    const hops = isFor ? rules.find((rule) => rule.name === name)?.effects.nextHop : undefined;
+    if (hops !== undefined) return hops;
+  }
+  return undefined;
+}
+
+/** What is encrypted to every recipient goes over plain TLS, as long as the ladder of now has that step. */
+function fallenBack(delivery: Delivery, outbound: OutboundPolicy): OutboundPolicy {
+  const isStep = (step: LadderStep): boolean => step.kind === "smime";
+  if (!outbound.onExpiry.some(isStep) || treatedOf(delivery).smime?.encrypted !== true) return outbound;
+  const { tls } = outbound;
+  if (tls.level === "none" || tls.level === "may") return outbound;
+  const [first] = delivery.recipients;
+  if (first === undefined) return outbound;
+  return {
+    ...outbound,
+    source: "exception",
+    tls: { ...tls, level: "encrypt", match: [], fingerprints: [] },
+    exception: {
+      approvedBy: delivery.message.fallback?.approvedBy ?? "",
+      reason: "S/MIME after expiry (on_expiry)",
+      endsAt: delivery.expiresAt,
+      origin: outbound.origins["on_expiry"] ?? { file: "", line: 1, column: 1 },
+    },
+  };
+}

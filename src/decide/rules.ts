@@ -1,0 +1,116 @@
+/**
+ * Which rules a message matches, and what they ask (contract section 6). Pure. Conditions of a rule are AND, entries of
+ * a list OR; all that match apply. What cannot be read with certainty matches: a rule is there to be strict.
+ */
+import type { MatchedRule, MessageDemands } from "../mail/demands.ts";
+import { decodeWords } from "../mail/encoded-words.ts";
+import type { Recipient } from "../mail/envelope.ts";
+import { fromMailboxes } from "../mail/from-field.ts";
+import { fieldValues } from "../mail/header-field.ts";
+import { formatDomain, formatMailbox, type Mailbox } from "../mail/mailbox.ts";
+import type { SmimePolicy, Treatment } from "../mail/treatment.ts";
+import { literalOf, matchesGlob } from "./glob.ts";
+import type { Policy, Rule } from "./policy.ts";
+
+export interface RuledMessage {
+  readonly header: Buffer;
+  readonly reversePath: Mailbox | null;
+  readonly recipients: readonly Recipient[];
+}
+
+interface Match {
+  readonly rule: Rule;
+  /** Of the recipients that it matched. */
+  readonly positions: ReadonlySet<number>;
+  /** What `remove_subject_tag` takes out. */
+  readonly tag?: string;
+}
+
+export interface Ruled {
+  /** The message is refused: the rule's name and its sentence. */
+  readonly refused?: { readonly rule: string; readonly text: string };
+  /** Absent: the message demands nothing. */
+  readonly demands?: MessageDemands;
+  /** A recipient's treatment with what the rules say of it. */
+  readonly treatment: (position: number, policy: Treatment) => Treatment;
+}
+
+export function applyRules({ rules, ownDomains }: Pick<Policy, "rules" | "ownDomains">, message: RuledMessage): Ruled {
+  const matches = rules.length === 0 ? [] : rules.flatMap((rule) => matchOf(rule, message) ?? []);
+  const refusing = matches.find(({ rule }) => rule.effects.refuse !== undefined)?.rule;
+  const demands: MessageDemands = {
+    ...(wishesNoTls(message.header) && { tlsRequiredNo: true }),
+    ...(isFromAlias(ownDomains, message) && { alias: true }),
+    ...(matches.length > 0 && { rules: matches.map((match) => matched(match, message)) }),
+  };
+  return {
+    ...(refusing && { refused: { rule: refusing.name, text: refusing.effects.refuse ?? "" } }),
+    ...(Object.keys(demands).length > 0 && { demands }),
+    treatment: (position, policy) =>
+      ruledTreatment(
+        matches.filter(({ positions }) => positions.has(position)),
+        policy,
+      ),
+  };
+}
+
+function matched({ rule, positions }: Match, { recipients }: RuledMessage): MatchedRule {
+  const { tls } = rule.effects;
+  return {
+    name: rule.name,
+    ...(positions.size < recipients.length && { positions: [...positions] }),
+    ...(tls && { tls }),
+  };
+}
+
+function matchOf(rule: Rule, message: RuledMessage): Match | undefined {
+  const { sender, from, recipient, subject, header = {}, direction } = rule.when;
+  if (direction === "inbound") return undefined;
+  const { reversePath, recipients } = message;
+  if (!isAny(sender, [reversePath === null ? "" : formatMailbox(reversePath)])) return undefined;
+  const authors = from && fromMailboxes(message.header);
+  if (from !== undefined && authors !== undefined && !isAny(from, authors.map(formatMailbox))) return undefined;
+  const subjects = valuesOf(message.header, "Subject");
+  if (!isAny(subject, subjects.length === 0 ? [""] : subjects)) return undefined;
+  for (const [name, globs] of Object.entries(header)) {
+    if (!isAny(globs, valuesOf(message.header, name))) return undefined;
+  }
+  const positions = recipients.filter(({ mailbox }) => isAny(recipient, [formatMailbox(mailbox)]));
+  if (positions.length === 0) return undefined;
+  const glob = subject?.find((one) => subjects.some((text) => matchesGlob(one, text)));
+  const tag = rule.effects.removeSubjectTag === true && glob !== undefined ? literalOf(glob) : undefined;
+  return { rule, positions: new Set(positions.map(({ position }) => position)), ...(tag && { tag }) };
+}
+
+function valuesOf(header: Buffer, name: string): string[] {
+  return fieldValues(header, name).map(decodeWords);
+}
+
+function isAny(globs: readonly string[] | undefined, texts: readonly string[]): boolean {
+  return globs === undefined || globs.some((glob) => texts.some((text) => matchesGlob(glob, text)));
+}
+
+/** The first rule that says a thing wins, over the partner. */
+function ruledTreatment(matches: readonly Match[], policy: Treatment): Treatment {
+  if (matches.length === 0) return policy;
+  const smime = matches.reduceRight<SmimePolicy>(
+    (said, { rule }) => ({ ...said, ...rule.effects.smime }),
+    policy.smime,
+  );
+  const tags = matches.flatMap(({ tag }) => tag ?? []);
+  return { ...policy, smime, headers: tags.length === 0 ? policy.headers : { ...policy.headers, subjectTags: tags } };
+}
+
+/** RFC 8689 §5: one field, and its value is No. */
+function wishesNoTls(header: Buffer): boolean {
+  const values = fieldValues(header, "TLS-Required");
+  return values.length === 1 && values[0]?.toLowerCase() === "no";
+}
+
+/** Envelope sender or author: demands add up. */
+function isFromAlias(ownDomains: Policy["ownDomains"], { header, reversePath }: RuledMessage): boolean {
+  const aliases = new Set(ownDomains.flatMap(({ tlsOnlyAlias }) => tlsOnlyAlias ?? []));
+  if (aliases.size === 0) return false;
+  const senders = [...(reversePath === null ? [] : [reversePath]), ...(fromMailboxes(header) ?? [])];
+  return senders.some(({ domain }) => aliases.has(formatDomain(domain)));
+}

@@ -1,0 +1,60 @@
+import { describe, expect, it } from "vitest";
+import { onCourse } from "../../../src/decide/course.ts";
+import type { LadderStep, NextHop, Rule } from "../../../src/decide/policy.ts";
+import type { Delivery } from "../../../src/mail/delivery.ts";
+import { delivery, facts } from "../spine/fixtures.ts";
+import { origin, outbound, tls } from "./policies.ts";
+
+const hop = (host: string): NextHop => ({ kind: "host", host, port: 25, implicitTls: false });
+const backup: LadderStep = { kind: "next-hop", nextHop: [hop("backup.example")], lifetimeMs: 1 };
+const smime: LadderStep = { kind: "smime", approvedBy: "boss@example.org", lifetimeMs: 1 };
+const rule: Rule = { name: "away", when: {}, effects: { nextHop: [hop("rule.example")] }, origin };
+const ruled: Partial<Delivery> = { message: { ...facts, demands: { rules: [{ name: "away" }] } } };
+const secure = outbound({ tls: tls({ level: "secure", match: [{ host: "a.example" }] }), onExpiry: [backup] });
+
+const wayOf = (over: Partial<Delivery>, policy = secure, rules: readonly Rule[] = [rule]) =>
+  onCourse(delivery(over), policy, rules).nextHop.map((one) => (one.kind === "host" ? one.host : one.kind));
+
+describe("the way that mail takes", () => {
+  it("is the policy's, which is left as it is", () => expect(onCourse(delivery(), secure, [rule])).toBe(secure));
+  it.each<[string, Partial<Delivery>, string]>([
+    ["a rule's", ruled, "rule.example"],
+    ["a step's, before a rule's", { ...ruled, course: { step: 1 } }, "backup.example"],
+    ["a person's, before all", { ...ruled, course: { step: 1, route: hop("person.example") } }, "person.example"],
+    [
+      "a rule's for others only",
+      { message: { ...facts, demands: { rules: [{ name: "away", positions: [7] }] } } },
+      "mx",
+    ],
+    ["a step's that the ladder of now no longer has", { course: { step: 4 } }, "mx"],
+  ])("%s", (_, over, host) => expect(wayOf(over)).toEqual([host]));
+  it("is the policy's again when the rule is gone", () => expect(wayOf(ruled, secure, [])).toEqual(["mx"]));
+  it("never changes a demand", () =>
+    expect(onCourse(delivery({ course: { step: 1 } }), secure, []).tls).toBe(secure.tls));
+});
+
+describe("a message that the S/MIME step has made", () => {
+  const made = (encrypted: boolean) =>
+    delivery({
+      message: {
+        ...facts,
+        fallback: { of: "x", approvedBy: "boss@example.org" },
+        contents: [{ size: 1, smime: { signed: false, encrypted } }],
+      },
+    });
+  const laddered = outbound({ tls: secure.tls, onExpiry: [smime] });
+  it("goes over plain TLS, as an exception with who approved it", () =>
+    expect(onCourse(made(true), laddered, [])).toMatchObject({
+      source: "exception",
+      tls: { level: "encrypt", match: [] },
+      exception: { approvedBy: "boss@example.org" },
+    }));
+  it.each([
+    ["that is not encrypted", made(false), laddered],
+    ["whose step the ladder of now no longer has", made(true), secure],
+  ])("%s keeps the whole level", (_, message, policy) => expect(onCourse(message, policy, []).tls).toBe(secure.tls));
+  it("is never raised to TLS where the policy asks for less", () => {
+    const may = outbound({ tls: tls({ level: "may" }), onExpiry: [smime] });
+    expect(onCourse(made(true), may, []).tls.level).toBe("may");
+  });
+});
