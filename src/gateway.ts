@@ -9,6 +9,7 @@ import { createQueueActions } from "./admin/queue-actions.ts";
 import { watchFiles } from "./config/file-watch.ts";
 import { loadOrMakeSecret } from "./config/secret-file.ts";
 import type { Loaded, Settings } from "./config/settings.ts";
+import { createHistory } from "./history.ts";
 import { formatProblem, furnish, type House } from "./house.ts";
 import type { Emit, Events } from "./report/events.ts";
 import { createLog } from "./report/log.ts";
@@ -110,10 +111,19 @@ async function open(deps: GatewayDeps, settings: Settings, closing: Closing): Pr
   const emit: Emit = (event, fields) => {
     log.emit(event, fields);
     metrics.count(event, fields);
+    history.hear(event, fields);
   };
+  let inForce = (): Settings => settings;
+  const history = createHistory({
+    clock,
+    store: () => queue.history,
+    keepMs: () => inForce().historyMs,
+    emit: log.emit,
+  });
   const queue = await createSqliteQueue({ ...deps, settings: settings.store, onDamaged: damagedAlarm(clock, emit) });
-  closing.push(queue.close);
+  closing.push(queue.close, history.stop);
   const house = furnish({ ...deps, log, emit, queue, settings, messageIdKey });
+  inForce = () => house.snapshot().settings;
   closing.push(() => house.close(STOP_GRACE_MS));
   emit("gateway.started", { version: deps.version, config: settings.file, pid: process.pid });
   await checkResolvers(settings, { clock, random: deps.random, emit });
@@ -123,6 +133,7 @@ async function open(deps: GatewayDeps, settings: Settings, closing: Closing): Pr
   const folders = (): readonly string[] => house.snapshot().settings.folders;
   closing.push(watchFiles({ clock, files, folders, everyMs: WATCH_MS, onChange: () => void house.reload() }));
   house.outgoing.dispatcher.wake();
+  history.start();
   emit("gateway.ready", { listeners, admin });
   return { listeners, admin, reload: house.reload, reopenLog: log.reopen, stop: stopper(emit, closing) };
 }

@@ -143,6 +143,50 @@ export function unsealCourse(key: MessageKey, deliveryId: string, sealed: Uint8A
   return open(key.secret, by, sealed.subarray(NONCE_BYTES)).toString("utf8");
 }
 
+/** A secret of the whole store that outlives every message, as it is kept: wrapped, and bound to its name. */
+export interface StoreKeyRow {
+  readonly keyId: string;
+  readonly wrapped: Uint8Array;
+}
+
+export function wrapStoreKey(
+  queueKey: QueueKey,
+  name: string,
+  random: Random,
+): StoreKeyRow & { readonly name: string } {
+  const bytes = random.bytes(KEY_BYTES);
+  const nonce = random.bytes(NONCE_BYTES);
+  const cipher = createCipheriv(ALGORITHM, queueKey.wrapping, nonce).setAAD(storeKeyAad(name));
+  const wrapped = joined([nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
+  bytes.fill(0);
+  return { name, keyId: queueKey.id, wrapped };
+}
+
+/** Throws StoreError "damaged" unless this queue key wrapped it under this name. */
+export function openStoreKey(queueKey: QueueKey, name: string, { keyId, wrapped }: StoreKeyRow): KeyObject {
+  const what = `The ${name} key of the store`;
+  if (keyId !== queueKey.id) throw new StoreError("damaged", `${what} is sealed with queue key ${keyId}`);
+  const nonce = wrapped.subarray(0, NONCE_BYTES);
+  const bytes = open(queueKey.wrapping, { nonce, aad: storeKeyAad(name), what }, wrapped.subarray(NONCE_BYTES));
+  const secret = createSecretKey(bytes);
+  bytes.fill(0);
+  return secret;
+}
+
+/** An entry of the history: its nonce is random and stands in front. */
+export function sealEntry(key: KeyObject, place: string, text: string, random: Random): Buffer {
+  const nonce = random.bytes(NONCE_BYTES);
+  const cipher = createCipheriv(ALGORITHM, key, nonce).setAAD(Buffer.from(place, "utf8"));
+  return joined([nonce, ...finish(cipher, Buffer.from(text, "utf8"))]);
+}
+
+/** Throws StoreError "damaged". */
+export function unsealEntry(key: KeyObject, place: string, sealed: Uint8Array): string {
+  const nonce = sealed.subarray(0, NONCE_BYTES);
+  const by = { nonce, aad: Buffer.from(place, "utf8"), what: "An entry of the history" };
+  return open(key, by, sealed.subarray(NONCE_BYTES)).toString("utf8");
+}
+
 /** Finds equal values without storing them; 128 bits. Kinds never collide. */
 export function tagOf(key: QueueKey, kind: string, value: string): Buffer {
   return createHmac("sha256", key.tagging).update(`${kind}\0${value}`).digest().subarray(0, TAG_BYTES);
@@ -196,6 +240,10 @@ function recordAad(key: MessageKey, { stream, record, last, part }: RecordPlace)
 
 function courseAad({ messageId }: MessageKey, deliveryId: string): Buffer {
   return Buffer.from(`${messageId} course ${deliveryId}`, "latin1");
+}
+
+function storeKeyAad(name: string): Buffer {
+  return Buffer.from(`store key ${name}`, "latin1");
 }
 
 function keyAad(messageId: string, part: number): Buffer {

@@ -6,6 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { migrate, SCHEMA_VERSION, schemaOf } from "./migrations/migrate.ts";
 import type { Answer, Call, CallFailure, CallKind, EngineOpened, EngineStart } from "./sqlite-protocol.ts";
 import { type Policies, preparePolicies } from "./sqlite-policies.ts";
+import { type History, prepareHistory } from "./sqlite-history.ts";
 import { prepareReads, type Reads } from "./sqlite-reads.ts";
 import { prepareWaiting, type Waiting } from "./sqlite-waiting.ts";
 import { prepareWrites, type Writes } from "./sqlite-writes.ts";
@@ -67,11 +68,12 @@ function ready(database: DatabaseSync, start: EngineStart): Engine {
   const waiting = prepareWaiting(database);
   const reads = prepareReads(database);
   const policies = preparePolicies(database);
+  const history = prepareHistory(database);
   transaction(database, () => writes.settle(start));
   const filed = reads.filed();
   return {
     opened: { kind: "open", filed },
-    run: (calls) => runBatch({ database, writes, waiting, reads, policies }, calls),
+    run: (calls) => runBatch({ database, writes, waiting, reads, policies, history }, calls),
   };
 }
 
@@ -81,6 +83,7 @@ interface Parts {
   readonly waiting: Waiting;
   readonly reads: Reads;
   readonly policies: Policies;
+  readonly history: History;
 }
 
 const WRITES: ReadonlySet<CallKind> = new Set([
@@ -101,6 +104,10 @@ const WRITES: ReadonlySet<CallKind> = new Set([
   "putPolicy",
   "usedPolicy",
   "duePolicies",
+  "storeKey",
+  "addHistory",
+  "replaceHistory",
+  "forgetHistory",
 ]);
 
 function runBatch(parts: Parts, calls: readonly Call[]): { answers: Answer[]; fatal: boolean } {
@@ -149,7 +156,7 @@ function transaction<T>(database: DatabaseSync, run: () => T): T {
   }
 }
 
-function write({ writes, waiting, policies }: Parts, call: Call): unknown {
+function write({ writes, waiting, policies, history }: Parts, call: Call): unknown {
   switch (call.kind) {
     case "enqueue":
       return writes.enqueue(call.input);
@@ -185,12 +192,20 @@ function write({ writes, waiting, policies }: Parts, call: Call): unknown {
       return policies.used(call.input);
     case "duePolicies":
       return policies.claimDue(call.input);
+    case "storeKey":
+      return history.storeKey(call.input);
+    case "addHistory":
+      return history.add(call.input);
+    case "replaceHistory":
+      return history.replace(call.input);
+    case "forgetHistory":
+      return history.forget(call.input);
     default:
       throw new TypeError(`${call.kind} does not write`);
   }
 }
 
-function read({ database, reads, policies }: Parts, call: Call): unknown {
+function read({ database, reads, policies, history }: Parts, call: Call): unknown {
   switch (call.kind) {
     case "dueDomains":
       return reads.dueDomains(call.input);
@@ -204,6 +219,10 @@ function read({ database, reads, policies }: Parts, call: Call): unknown {
       return reads.list(call.input);
     case "policy":
       return policies.get(call.input);
+    case "findHistory":
+      return history.find(call.input);
+    case "reportFigures":
+      return history.figures(call.input);
     case "stats":
       return reads.stats();
     case "totals":

@@ -15,6 +15,8 @@ import { createIntake, type Intake } from "./intake.ts";
 import { type FinishedMessage, type QueueStore, StoreError } from "./queue.ts";
 import { createMessageKey, type MessageKey, type QueueKey, sealCourse, sealDetail, unseal } from "./seal.ts";
 import { checkMessageId, checkPart, openKeyRow, toDelivery, toFinished } from "./sealed-rows.ts";
+import type { HistoryStore } from "./history.ts";
+import { createHistory } from "./sealed-history.ts";
 import { createPolicyCache } from "./policy-cache.ts";
 import { createSpool } from "./spool.ts";
 import type { Link } from "./sqlite-link.ts";
@@ -36,6 +38,7 @@ export interface SqliteQueueDeps {
 /** The queue, and what else lies in its database. */
 export interface EmbeddedStore extends QueueStore {
   readonly policies: StsPolicyCache;
+  readonly history: HistoryStore;
 }
 
 /** A lease of this process, and what seals the detail of its attempt. */
@@ -120,6 +123,13 @@ function assemble(base: {
       finish: (gone) => finish(parts, gone),
     }),
     policies: createPolicyCache(link, operations.run),
+    history: createHistory({
+      key,
+      link,
+      random: deps.random,
+      run: operations.run,
+      shred: async () => void (await maintain(false)),
+    }),
     stats: () => link.call("stats", null),
     usable: () => link.up() && care.healthy() && space.enough(),
     full: () => link.up() && care.healthy() && !space.enough(),

@@ -4,9 +4,10 @@ import { queueSchema } from "./0001-queue.ts";
 import { stsPolicySchema } from "./0002-sts-policy.ts";
 import { contentsSchema } from "./0003-contents.ts";
 import { waitingSchema } from "./0004-waiting.ts";
+import { historySchema } from "./0005-history.ts";
 
 /** In order; the n-th leads to schema n. Only ever appended to. */
-const STEPS: readonly string[] = [queueSchema, stsPolicySchema, contentsSchema, waitingSchema];
+const STEPS: readonly string[] = [queueSchema, stsPolicySchema, contentsSchema, waitingSchema, historySchema];
 
 export const SCHEMA_VERSION: number = STEPS.length;
 

@@ -288,7 +288,7 @@ describe("a message with REQUIRETLS", () => {
 describe("report mode", () => {
   const reporting = (level: "encrypt" | "secure" = "secure") =>
     outbound({ mode: "report", reportEndsAt: 1, tls: tls({ level }) });
-  const onlyMandatory = (open: unknown, requirement: { readonly level: string }) =>
+  const onlyMandatory = (_: unknown, requirement: { readonly level: string }) =>
     requirement.level === "mandatory" ? untrusted : undefined;
 
   it("delivers as level may would, and tells why the policy would have let it wait", async () => {
