@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { AdminStartError, createAdminServer } from "./admin/admin-server.ts";
 import { removeGatewayFile, writeGatewayFile } from "./admin/gateway-file.ts";
+import { createHistoryActions } from "./admin/history-actions.ts";
 import { createQueueActions } from "./admin/queue-actions.ts";
 import { watchFiles } from "./config/file-watch.ts";
 import { loadOrMakeSecret } from "./config/secret-file.ts";
@@ -18,8 +19,7 @@ import { checkResolvers, UnprovenResolversError } from "./resolver-check.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Random } from "./runtime/random.ts";
 import { acquireInstanceLock } from "./store/instance-lock.ts";
-import type { QueueStore } from "./store/queue.ts";
-import { createSqliteQueue } from "./store/sqlite-queue.ts";
+import { createSqliteQueue, type EmbeddedStore } from "./store/sqlite-queue.ts";
 import { StoreStartError } from "./store/start-error.ts";
 
 export interface GatewayDeps {
@@ -142,7 +142,7 @@ interface AdminParts {
   readonly deps: GatewayDeps;
   readonly settings: Settings;
   readonly emit: Emit;
-  readonly queue: QueueStore;
+  readonly queue: EmbeddedStore;
   readonly house: House;
   readonly metrics: Metrics;
 }
@@ -156,6 +156,7 @@ async function openAdmin(parts: AdminParts, closing: Closing): Promise<Gateway["
   const server = createAdminServer({
     settings: settings.admin,
     queue: createQueueActions({ queue, dispatcher: house.outgoing.dispatcher, emit, clock }),
+    history: createHistoryActions({ history: queue.history, queue, emit }),
     reload: house.reload,
     probe: house.outgoing.prober.probe,
     ready: () => {

@@ -8,6 +8,8 @@ import type { ProbeReport, ProbeRequest } from "../report/probe-report.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import { addApi } from "./api.ts";
+import type { HistoryActions } from "./history-actions.ts";
+import { addHistory } from "./history-routes.ts";
 import type { QueueActions } from "./queue-actions.ts";
 import { createRequestGuard } from "./request-guard.ts";
 import type { AdminSettings } from "./settings.ts";
@@ -16,6 +18,7 @@ import { loadToken } from "./token-file.ts";
 export interface AdminDeps {
   readonly settings: AdminSettings;
   readonly queue: QueueActions;
+  readonly history: HistoryActions;
   /** The problems that kept the old configuration in force; empty when the new one is. */
   readonly reload: () => Promise<readonly string[]>;
   readonly ready: () => { readonly ready: boolean; readonly problems: readonly string[] };
@@ -69,6 +72,7 @@ export function createAdminServer(deps: AdminDeps): AdminServer {
   );
   addHealth(app, deps);
   addApi(app, deps);
+  addHistory(app, deps.history);
   return {
     listen: async () => {
       const { address, port, tokenFile } = deps.settings;

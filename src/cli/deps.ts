@@ -6,6 +6,7 @@ import type { Loaded, Settings } from "../config/settings.ts";
 import type { Events } from "../report/events.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
+import type { HistoryStore } from "../store/history.ts";
 import type { QueueStore } from "../store/queue.ts";
 import type { Outside } from "./outside.ts";
 
@@ -46,7 +47,12 @@ export interface StartOptions {
 
 /** The queue of a gateway that is stopped, locked against its start. */
 export type OpenedQueue =
-  | { readonly ok: true; readonly queue: QueueStore; readonly close: () => Promise<void> }
+  | {
+      readonly ok: true;
+      readonly queue: QueueStore;
+      readonly history: HistoryStore;
+      readonly close: () => Promise<void>;
+    }
   | { readonly ok: false; readonly exitCode: 69 | 78; readonly lines: readonly string[] };
 
 export interface CliDeps {

@@ -7,6 +7,7 @@ import { check } from "./check.ts";
 import { demo } from "./demo.ts";
 import { type CliDeps, type Common, EXIT, type ExitCode, printJson, refuse } from "./deps.ts";
 import { doctor } from "./doctor.ts";
+import { erase } from "./erase.ts";
 import { explain, type ExplainOptions } from "./explain.ts";
 import { probe, type ProbeOptions } from "./probe.ts";
 import { type Chosen, type Filters, queueList, queueRemove, queueRetry, queueShow } from "./queue.ts";
@@ -15,6 +16,7 @@ import { addSigning, type Running } from "./signing-commands.ts";
 import { start } from "./start.ts";
 import { tlsProfiles } from "./tls-profiles.ts";
 import { tlsa, type TlsaOptions } from "./tlsa.ts";
+import { trace } from "./trace.ts";
 import { usersAdd } from "./users.ts";
 
 /** `args` are those after the program's name. Resolves with the exit code; rejects only for a defect. */
@@ -60,6 +62,7 @@ export function createProgram(deps: CliDeps): { readonly program: Command; reado
   addGateway(program, deps, running);
   addQuestions(program, deps, running);
   addQueue(program, deps, running);
+  addHistory(program, deps, running);
   addOthers(program, deps, running);
   addSigning(program, deps, running);
   addLater(program, deps, (later) => {
@@ -166,6 +169,23 @@ function addQueue(program: Command, deps: CliDeps, running: Running): void {
   );
 }
 
+function addHistory(program: Command, deps: CliDeps, running: Running): void {
+  const traced = program
+    .command("trace")
+    .argument("<query>", "a queue id, a Message-ID, or an address")
+    .description("what became of a message")
+    .option("--why <text>", "goes into the log");
+  traced.action(running<[string]>((common, query) => trace(deps, common, query, traced.opts<{ why?: string }>())));
+  const erasing = program
+    .command("erase")
+    .argument("<address>", "a whole address")
+    .description("take an address out of the history")
+    .option("--why <text>", "goes into the log, without the address");
+  erasing.action(
+    running<[string]>((common, address) => erase(deps, common, address, erasing.opts<{ why?: string }>())),
+  );
+}
+
 function addOthers(program: Command, deps: CliDeps, running: Running): void {
   program
     .command("tls")
@@ -197,7 +217,7 @@ function addOthers(program: Command, deps: CliDeps, running: Running): void {
     .action(running<[string]>((common, name) => usersAdd(deps, common, { ...add.opts<object>(), name })));
 }
 
-const LATER = ["trace", "erase", "promote", "report", "import", "key"];
+const LATER = ["promote", "report", "import", "key"];
 const LATER_IN_QUEUE = ["hold", "release", "bounce", "reroute", "migrate"];
 
 /** Known names that nothing stands behind yet, so that nobody takes them for a misspelling. */

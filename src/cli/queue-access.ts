@@ -34,7 +34,7 @@ export async function withQueue(
 }
 
 /** What is done is logged where the gateway would; its standard output is not there, so people are told instead. */
-async function logOf(deps: CliDeps, settings: Settings): Promise<Pick<Log, "emit" | "flush">> {
+export async function logOf(deps: CliDeps, settings: Settings): Promise<Pick<Log, "emit" | "flush">> {
   if (settings.log.to === "stdout") {
     const emit: Emit = (event) => {
       if (event === "queue.action") deps.stderr.write("The gateway is stopped, so this is not in its log.\n");

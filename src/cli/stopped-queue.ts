@@ -23,7 +23,7 @@ export async function openStoppedQueue(
       await queue.close();
       await lock.release();
     };
-    return { ok: true, queue, close };
+    return { ok: true, queue, history: queue.history, close };
   } catch (error) {
     await lock.release();
     if (!(error instanceof StoreStartError)) throw error;

@@ -33,6 +33,11 @@ function create(over: Partial<AdminDeps> = {}): AdminServer {
   server = createAdminServer({
     settings: { address: "127.0.0.1", port: 0, tokenFile: join(folder, "data", "admin.token"), contentAccess: false },
     queue: createQueueActions({ queue, emit, clock: systemClock }),
+    history: {
+      trace: () => Promise.resolve([]),
+      erase: () => Promise.resolve({ changed: 0, waiting: 0 }),
+      figures: () => Promise.resolve({ deliveries: 0, wouldDefer: [] }),
+    },
     reload: () => Promise.resolve([]),
     ready: () => ({ ready: true, problems: [] }),
     status: () => ({ version: "0.1.0" }),
