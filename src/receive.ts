@@ -179,7 +179,10 @@ async function store(
   const contentOf = new Map(
     contents.flatMap(({ positions }, content) => positions.map((one) => [one, content] as const)),
   );
-  const groups = groupByDestination({ ...message, facts, contentOf, rules, delayNoticesMs });
+  // Its time begins when it is stored, whatever the clock did while the body came.
+  const since = deps.clock.now() - message.at;
+  const recipients = message.recipients.map((one) => ({ ...one, expiresAt: one.expiresAt + since }));
+  const groups = groupByDestination({ recipients, facts, contentOf, rules, delayNoticesMs });
   const fresh: { slot: Slot; delivery: Delivery }[] = [];
   const deliveries: NewDelivery[] = groups.map(({ recipients, ...group }, index) => {
     const id = `${facts.id}-${index}`;
@@ -216,7 +219,10 @@ async function store(
     if (kept !== undefined && uses > 0) deps.remember(facts.id, content, { header, body: kept }, uses);
   }
   for (const { slot, delivery } of fresh) slot.submit(delivery);
-  for (const delivery of deliveries) if (delivery.state === "waiting") deps.dispatcher.arrived(laneOf(delivery));
+  for (const delivery of deliveries) {
+    const { state, nextAttemptAt: at, reason } = delivery;
+    if (state === "waiting") deps.dispatcher.arrived(laneOf(delivery), reason && { at, reason });
+  }
 }
 
 async function* observed(chunks: AsyncIterable<Buffer>, see: (chunk: Buffer) => void): AsyncGenerator<Buffer> {

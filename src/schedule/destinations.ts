@@ -10,6 +10,8 @@ export interface ClosedBy {
   readonly reason: Reason;
   readonly detail: string;
   readonly tls: boolean;
+  /** The policy that was not met, where that is known; one that is not its lane's closes nothing. */
+  readonly policy?: string;
 }
 
 /** What an attempt says of its destination. */
@@ -32,29 +34,49 @@ export interface Way {
 
 interface Closing {
   /** Closing attempts in a row. */
-  failures: number;
+  readonly failures: number;
   /** Monotonic ms. */
-  until: number;
-  by: ClosedBy;
+  readonly until: number;
+  readonly by: ClosedBy;
 }
+
+/** Until monotonic `until`. */
+export type Closed = Pick<Closing, "until" | "by">;
+
+/** Leased to us. */
+export interface Claimed {
+  readonly delivery: Delivery;
+  /** What the wall clock was ahead of the monotonic one by, when its times were read. */
+  readonly ahead: number;
+}
+
+/** alive: reached, and not closed since. dead: closed, and not reached since. */
+export type Standing = "alive" | "unknown" | "dead";
 
 export interface Place {
   readonly host: string;
   active: number;
   /** Attempts at once that it has earned: one after it was closed, one more for each that reached it. */
   limit: number;
-  /** The attempt that ended last closed it. */
-  doubtful: boolean;
+  standing: Standing;
   /** Monotonic ms before which the rate limit lets nothing go. */
   fedUntil: number;
+  /** Monotonic ms until which it is remembered though nothing is done there. */
+  keptUntil: number;
   /** For connections, DNS and 421: whole host. */
   closing: Closing | undefined;
   /** For TLS, by policy. */
   readonly byPolicy: Map<string, Closing>;
-  /** Domains that wait because it is closed. */
+  /** Reasons for which it was closed since it was last reached. */
+  readonly reasons: Set<Reason>;
+  /** Lanes that wait because it is, or was, closed. */
   readonly waiting: Set<string>;
+  /** Lanes with something due and not claimed, the longest due first. */
+  readonly due: Set<string>;
+  /** Some of it is being claimed. */
+  claiming: boolean;
   /** Claimed, waiting for a slot. */
-  readonly backlog: Delivery[];
+  readonly backlog: Claimed[];
 }
 
 export interface DestinationDeps {
@@ -70,12 +92,14 @@ export interface Destinations {
   readonly of: (host: string) => Place;
   readonly all: () => Iterable<Place>;
   /** What keeps a policy from the place now; undefined: it is open. */
-  readonly closed: (place: Place, policy: string) => { readonly until: number; readonly by: ClosedBy } | undefined;
+  readonly closed: (place: Place, policy: string) => Closed | undefined;
   /** Attempts that may begin now, as far as the place itself goes. */
   readonly free: (place: Place) => number;
-  /** An attempt ended: it closed the place, reached it, or said nothing about it. True: it has recovered. */
-  readonly heed: (place: Place, policy: string, ended: { closedBy?: ClosedBy; reached: boolean }) => boolean;
+  /** An attempt ended. recovered: what waits for it can go. */
+  readonly heed: (place: Place, policy: string, report: AttemptReport) => "closed" | "recovered" | undefined;
   readonly take: (place: Place) => void;
+  /** Remembers that mail waits there. Bounded: what is forgotten keeps its schedule. */
+  readonly waits: (place: Place, lanes: readonly string[]) => void;
   readonly reopen: (place: Place) => void;
   /** Forgets one of which there is nothing to remember. */
   readonly tidy: (place: Place) => void;
@@ -83,19 +107,31 @@ export interface Destinations {
 
 /** What is not known yet gets so many at first, or the dead among many new ones would take every slot there is. */
 const FIRST_LIMIT = 2;
-/** How long after it has opened again a destination that nobody tries is remembered as doubtful. */
-const DOUBTED_MS = 3_600_000;
+/** How long after it has opened again a destination that nobody tries is remembered. */
+const KEPT_MS = 3_600_000;
+/** Hosts remembered as alive; the one reached longest ago goes first. */
+const MOST_PROVEN = 10_000;
+const MOST_WAITING_LANES = 10_000;
 
 export function createDestinations(deps: DestinationDeps): Destinations {
   const places = new Map<string, Place>();
+  const proven = new Set<string>();
   const now = deps.monotonic;
-  const closed: Destinations["closed"] = ({ closing, byPolicy }, policy) => {
-    const ofPolicy = byPolicy.get(policy);
-    const latest = [closing, ofPolicy]
-      .filter((one) => one !== undefined && one.until > now())
-      .toSorted((a, b) => (b?.until ?? 0) - (a?.until ?? 0))[0];
-    return latest && { until: latest.until, by: latest.by };
-  };
+  const fresh = (host: string): Place => ({
+    host,
+    active: 0,
+    limit: proven.has(host) ? deps.concurrency() : FIRST_LIMIT,
+    standing: proven.has(host) ? "alive" : "unknown",
+    fedUntil: 0,
+    keptUntil: 0,
+    closing: undefined,
+    byPolicy: new Map(),
+    reasons: new Set(),
+    waiting: new Set(),
+    due: new Set(),
+    claiming: false,
+    backlog: [],
+  });
   const close = (place: Place, policy: string, by: ClosedBy): void => {
     const before = by.tls ? place.byPolicy.get(policy) : place.closing;
     // Attempts that ran side by side are one failure: they were all begun before it was closed.
@@ -104,51 +140,63 @@ export function createDestinations(deps: DestinationDeps): Destinations {
     const until = isSame ? before.until : now() + deps.delay(failures);
     if (by.tls) place.byPolicy.set(policy, { failures, until, by });
     else place.closing = { failures, until, by };
-    Object.assign(place, { limit: 1, doubtful: true });
+    place.reasons.add(by.reason);
+    proven.delete(place.host);
+    Object.assign(place, { limit: 1, standing: "dead", keptUntil: Math.max(place.keptUntil, until + KEPT_MS) });
+  };
+  const reach = (place: Place, policy: string): "recovered" | undefined => {
+    // Of one that is new to us it is not known what waits for it: from before the start, for instance.
+    const isNews = place.waiting.size > 0 || !proven.has(place.host);
+    place.closing = undefined;
+    place.byPolicy.delete(policy);
+    proven.delete(place.host);
+    proven.add(place.host);
+    const [oldest] = proven;
+    if (proven.size > MOST_PROVEN && oldest !== undefined) proven.delete(oldest);
+    Object.assign(place, { standing: "alive", limit: Math.min(place.limit + 1, deps.concurrency()) });
+    return isNews ? "recovered" : undefined;
   };
   return {
     of: (host) => {
-      const known: Place = places.get(host) ?? {
-        host,
-        active: 0,
-        limit: FIRST_LIMIT,
-        doubtful: false,
-        fedUntil: 0,
-        closing: undefined,
-        byPolicy: new Map(),
-        waiting: new Set(),
-        backlog: [],
-      };
+      const known = places.get(host) ?? fresh(host);
       places.set(host, known);
       return known;
     },
     all: () => [...places.values()],
-    closed,
+    closed: ({ closing, byPolicy }, policy) => {
+      const ofPolicy = byPolicy.get(policy);
+      const later = (closing?.until ?? 0) > (ofPolicy?.until ?? 0) ? closing : ofPolicy;
+      return later !== undefined && later.until > now() ? later : undefined;
+    },
     free: (place) => (place.fedUntil > now() ? 0 : Math.min(deps.concurrency(), place.limit) - place.active),
     heed: (place, policy, { closedBy, reached }) => {
-      if (closedBy !== undefined) close(place, policy, closedBy);
-      if (!reached) return false;
-      const wasClosed = place.closing !== undefined || place.byPolicy.has(policy);
-      place.closing = undefined;
-      place.byPolicy.delete(policy);
-      place.doubtful = place.byPolicy.size > 0;
-      place.limit = Math.min(place.limit + 1, deps.concurrency());
-      return wasClosed;
+      if (closedBy !== undefined && (!closedBy.tls || (closedBy.policy ?? policy) === policy)) {
+        close(place, policy, closedBy);
+        return "closed";
+      }
+      return reached ? reach(place, policy) : undefined;
     },
     take: (place) => {
       place.active += 1;
       const rate = deps.rate();
       if (rate > 0) place.fedUntil = Math.max(now(), place.fedUntil) + 60_000 / rate;
     },
+    waits: ({ waiting }, lanes) => {
+      for (const lane of lanes) {
+        waiting.add(lane);
+        const [oldest] = waiting;
+        if (waiting.size > MOST_WAITING_LANES && oldest !== undefined) waiting.delete(oldest);
+      }
+    },
     reopen: (place) => {
       place.byPolicy.clear();
-      Object.assign(place, { closing: undefined, doubtful: false, limit: Math.max(place.limit, FIRST_LIMIT) });
+      // What was dead may well be still: so it stands until it is reached.
+      Object.assign(place, { closing: undefined, limit: Math.max(place.limit, FIRST_LIMIT) });
     },
     tidy: (place) => {
-      if (place.active > 0 || place.backlog.length > 0) return;
-      const closings = [...place.byPolicy.values(), ...(place.closing === undefined ? [] : [place.closing])];
-      const until = Math.max(place.fedUntil, ...closings.map((one) => one.until + DOUBTED_MS));
-      if (until <= now()) places.delete(place.host);
+      if (place.active > 0 || place.claiming || place.backlog.length > 0 || place.due.size > 0) return;
+      const isHurt = place.closing !== undefined || place.byPolicy.size > 0 || place.waiting.size > 0;
+      if (Math.max(place.fedUntil, isHurt ? place.keptUntil : 0) <= now()) places.delete(place.host);
     },
   };
 }

@@ -12,6 +12,8 @@ export interface RemindingDeps {
   readonly queue: Pick<QueueStore, "claimNotices">;
   readonly remind: (delivery: Delivery) => Promise<void>;
   readonly leases: Leases;
+  /** It waits again, and may have come due while it was in hand. */
+  readonly onReturned: () => void;
   readonly onError: (error: unknown) => void;
   readonly isStopped: () => boolean;
 }
@@ -28,6 +30,7 @@ const AT_ONCE = 4;
 export function createReminding(deps: RemindingDeps): Reminding {
   const { clock, queue, leases } = deps;
   let running: Promise<void> | undefined;
+  let again = false;
   const remind = async (delivery: Delivery): Promise<void> => {
     try {
       await deps.remind(delivery);
@@ -41,12 +44,15 @@ export function createReminding(deps: RemindingDeps): Reminding {
   const run = async (): Promise<void> => {
     for (;;) {
       const owed = deps.isStopped() ? [] : await queue.claimNotices(clock.now(), AT_ONCE);
-      if (owed.length === 0) return;
+      if (owed.length === 0 && !again) return;
+      again = false;
       await Promise.all(owed.map(remind));
+      if (owed.length > 0) deps.onReturned();
     }
   };
   return {
     look: () => {
+      again = running !== undefined;
       running ??= run()
         .catch(deps.onError)
         .finally(() => (running = undefined));

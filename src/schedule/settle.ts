@@ -2,7 +2,7 @@
  * Turns the outcomes of one attempt into what the queue stores: who has ended, how, and when the rest is tried again.
  * Pure. A TLS problem never ends a delivery before its schedule does.
  */
-import type { Delivery } from "../mail/delivery.ts";
+import type { Delivery, MessageFacts } from "../mail/delivery.ts";
 import type { Recipient } from "../mail/envelope.ts";
 import type { Outcome, PeerReply, Problem, Reason } from "../mail/outcome.ts";
 import type { Completion } from "../store/queue.ts";
@@ -27,10 +27,14 @@ export interface Settlement {
   readonly report: AttemptReport;
 }
 
-/** Failures of the network rather than of one message: they close the host for all. */
-const NETWORK: readonly Reason[] = ["connection-failed", "connection-lost", "dns-failed"];
+/** Failures of the network rather than of one message: they close the host for all. So does a 421, whatever it says. */
+const NETWORK: readonly Reason[] = ["connection-failed", "connection-lost", "dns-failed", "host-not-found"];
 
-/** Failures to prove what a policy demands: they close the host for those under the same policy. */
+/**
+ * Failures to prove what a policy demands, or what the destination publishes for all: they close the host for those under
+ * the same policy. Not among them: `requiretls-not-supported` and `treatment-required`, which one message demands, and
+ * replies to it.
+ */
 const TLS: readonly Reason[] = [
   "starttls-not-supported",
   "validation-failure",
@@ -49,8 +53,10 @@ const TLS: readonly Reason[] = [
   "mx-not-in-policy",
 ];
 
-/** What waits for one of these can go once its destination has been reached. */
-export const CLOSING_REASONS: readonly Reason[] = [...NETWORK, ...TLS, "host-not-found"];
+/** What waits for one of these can go once its destination has been reached. A 4xx counts where it came with a closing 421. */
+export function reasonsToHasten(closings: ReadonlySet<Reason>): readonly Reason[] {
+  return [...new Set([...NETWORK, ...TLS, ...closings])];
+}
 
 export function settle(
   delivery: Delivery,
@@ -99,11 +105,14 @@ function closing({ message }: Delivery, outcomes: readonly Outcome[]): ClosedBy 
     if (outcome.kind !== "deferred") continue;
     const { reason, detail, smtp } = outcome;
     if (NETWORK.includes(reason) || smtp?.code === 421) return { reason, detail, tls: false };
-    // What a message demands beyond its policy says nothing of the others.
-    const demandsMore = message.demands !== undefined || message.envelope.mail.requireTls;
-    if (TLS.includes(reason) && !demandsMore) return { reason, detail, tls: true };
+    if (TLS.includes(reason) && !demandsMore(message)) return { reason, detail, tls: true };
   }
   return undefined;
+}
+
+/** What a message demands beyond its policy may be wanting where the others would pass. */
+function demandsMore({ demands, envelope }: MessageFacts): boolean {
+  return envelope.mail.requireTls || demands?.alias === true || demands?.rules?.some(({ tls }) => tls) === true;
 }
 
 /** The peer answered for at least one recipient: whatever it said, it is there and was let through. */
