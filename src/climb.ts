@@ -3,10 +3,10 @@
  * message of its own, which is stored in the transaction in which they end here. Nobody is dropped: who cannot take a
  * step takes the next one, and what is not known now waits.
  */
-import { destinationOf } from "./decide/decide.ts";
+import { laneOn } from "./decide/course.ts";
 import { type Encryption, isAwaitingEncryption, type Rung, rungFrom, smimeAt, stepsTaken } from "./decide/ladder.ts";
-import type { LadderStep } from "./decide/policy.ts";
-import { type Delivery, delayNoticesOf, laneFor } from "./mail/delivery.ts";
+import type { LadderStep, Rule } from "./decide/policy.ts";
+import { type Delivery, delayNoticesOf } from "./mail/delivery.ts";
 import { type Outcome, problem, type Problem } from "./mail/outcome.ts";
 import type { Encrypted, EncryptStored } from "./fallback.ts";
 import type { Part } from "./parts.ts";
@@ -31,6 +31,8 @@ export interface Climbing {
   })[];
   readonly at: { readonly now: number; readonly fraction: number };
   readonly schedule: RetrySchedule;
+  /** Those of now. */
+  readonly rules: readonly Rule[];
   /** Ages at which a sender is told that mail waits, ms. */
   readonly delayNoticesMs: readonly number[];
 }
@@ -44,7 +46,7 @@ export async function climb(climbing: Climbing, encrypt: EncryptStored): Promise
   const encryptions = new Map<number, Encryption>();
   for (const { from, step, part } of stands) {
     if (from === undefined || step === undefined) continue;
-    const { made, unknown } = await encrypt({ ...part, step });
+    const { made, unknown } = await encrypt({ ...part, step, rules: climbing.rules });
     for (const position of unknown) encryptions.set(position, "unknown");
     for (const position of made?.positions ?? []) encryptions.set(position, "made");
     if (made !== undefined) moved.push(made);
@@ -87,6 +89,9 @@ function standsOf(
 
 const UNTOLD = problem("deferred", "internal-error", "The attempt ended without a result for this recipient");
 
+type Waiting = Extract<Rung, { kind: "waits" }> &
+  Pick<Part, "outbound"> & { readonly problem: Problem<"deferred" | "failed"> };
+
 /** A delivery stands on one step with all of its recipients: on the first that any of them takes. */
 function place(
   climbing: Climbing,
@@ -95,17 +100,17 @@ function place(
 ): Pick<Climb, "settled" | "change"> {
   const { settled } = climbing;
   const expired: EndedBadly[] = [];
-  const waiting: (Extract<Rung, { kind: "waits" }> & { readonly problem: Problem<"deferred" | "failed"> })[] = [];
+  const waiting: Waiting[] = [];
   for (const { part, problems, taken, from } of stands) {
     for (const recipient of part.delivery.recipients) {
       const { position } = recipient;
       const found = problems.get(position) ?? UNTOLD;
       const rung: Rung =
         from === undefined
-          ? { kind: "waits", step: taken, lifetimeMs: 0 }
+          ? { kind: "waits", step: taken, lifetimeMs: 0, encrypts: true }
           : rungFrom(part.outbound.onExpiry, from, encryptions.get(position) ?? "impossible");
       if (rung.kind === "ends") expired.push({ recipient, end: "expired", problem: found });
-      if (rung.kind === "waits") waiting.push({ ...rung, problem: found });
+      if (rung.kind === "waits") waiting.push({ ...rung, problem: found, outbound: part.outbound });
     }
   }
   const { next: planned, ...ended } = { ...settled, expired };
@@ -116,7 +121,7 @@ function place(
   if (planned !== undefined && step <= Math.max(...stands.map(({ taken }) => taken)))
     return { settled: { ...ended, next: planned } };
   const { now, fraction } = climbing.at;
-  const pause = here.every(({ nextHop }) => nextHop === undefined) ? retryDelay(climbing.schedule, 1, fraction) : 0;
+  const pause = here.every(({ encrypts }) => encrypts) ? retryDelay(climbing.schedule, 1, fraction) : 0;
   const { reason, detail } = first.problem;
   const next = { at: now + pause, reason, detail };
   return {
@@ -131,17 +136,16 @@ function withReport(settled: Settlement, nextAttemptAt: number | undefined): Set
 }
 
 function changeTo(
-  { delivery, at, delayNoticesMs }: Climbing,
-  { step, lifetimeMs, nextHop }: Extract<Rung, { kind: "waits" }>,
+  { delivery, at, rules, delayNoticesMs }: Climbing,
+  { step, lifetimeMs, outbound }: Omit<Waiting, "problem">,
 ): CourseChange {
-  const { domain, course } = delivery;
-  const via = nextHop && destinationOf({ nextHop }, domain);
+  const course = { ...delivery.course, step };
   const expiresAt = at.now + lifetimeMs;
   const { receivedAt } = delivery.message;
   const waiting = { steps: delayNoticesMs, receivedAt, expiresAt, now: at.now };
   return {
-    course: { ...course, step },
-    ...(course?.route === undefined && { lane: laneFor(domain, via) }),
+    course,
+    lane: laneOn({ ...delivery, course }, outbound, rules),
     expiresAt,
     attempts: 0, // each step is given real attempts of its own
     noticeAt: noticeAfter(delayNoticesOf(delivery), waiting),

@@ -2,7 +2,8 @@
  * The message that the S/MIME step of the ladder stores: whose it is, what is known of it and what it still demands. Pure.
  * Demands go with it undiminished; a content that is not encrypted is a defect, and refused.
  */
-import type { LadderStep, OutboundPolicy } from "./decide/policy.ts";
+import { laneOn } from "./decide/course.ts";
+import type { LadderStep, OutboundPolicy, Rule } from "./decide/policy.ts";
 import type { MessageDemands } from "./mail/demands.ts";
 import { type Delivery, delayNoticesOf, type MessageFacts, treatedOf } from "./mail/delivery.ts";
 import type { Recipient } from "./mail/envelope.ts";
@@ -30,16 +31,17 @@ export interface FallbackParts {
   readonly delayNoticesMs: readonly number[];
 }
 
+/** Recipients under one policy, and the step that they are about to take. */
+export interface OnStep {
+  readonly delivery: Delivery;
+  readonly outbound: OutboundPolicy;
+  readonly step: LadderStep & { readonly kind: "smime" };
+  /** Those of now. */
+  readonly rules: readonly Rule[];
+}
+
 export function fallbackMessage(
-  {
-    delivery,
-    outbound,
-    step,
-  }: {
-    readonly delivery: Delivery;
-    readonly outbound: OutboundPolicy;
-    readonly step: LadderStep & { readonly kind: "smime" };
-  },
+  { delivery, outbound, step, rules }: OnStep,
   { id, recipients, contents, isSealed, now, expiresAt, delayNoticesMs }: FallbackParts,
 ): NewMessage {
   const { demands, ...before } = delivery.message;
@@ -58,10 +60,15 @@ export function fallbackMessage(
     fallback: { of: before.id, approvedBy: step.approvedBy, ...(sent > 0 && { delayNotices: sent }) },
   };
   const noticeAt = noticeAfter(sent, { steps: delayNoticesMs, receivedAt: before.receivedAt, expiresAt, now });
-  const deliveries = contents.map(
-    ({ positions }, content): NewDelivery => ({
-      id: `${id}-${content}`,
-      domain: delivery.domain,
+  const { domain } = delivery;
+  const deliveries = contents.map(({ positions }, content): NewDelivery => {
+    const deliveryId = `${id}-${content}`;
+    const to = facts.envelope.recipients.filter(({ position }) => positions.includes(position));
+    const way = { id: deliveryId, message: facts, domain, recipients: to, attempts: 0, expiresAt, content };
+    return {
+      id: deliveryId,
+      domain,
+      lane: laneOn(way, outbound, rules),
       partner: outbound.partner,
       positions,
       content,
@@ -69,8 +76,8 @@ export function fallbackMessage(
       nextAttemptAt: now,
       expiresAt,
       ...(noticeAt !== null && { noticeAt }),
-    }),
-  );
+    };
+  });
   return { facts, contents: contents.map(({ header, body }) => ({ header, body })), deliveries };
 }
 

@@ -3,8 +3,7 @@
  * recipient, which then goes over plain TLS. Its bytes are made once and sealed before the first try. It must never
  * hold anything in plain: what cannot be encrypted is left where it is.
  */
-import type { LadderStep, OutboundPolicy } from "./decide/policy.ts";
-import { type FallbackContent, fallbackMessage } from "./fallback-message.ts";
+import { type FallbackContent, fallbackMessage, type OnStep } from "./fallback-message.ts";
 import { type Delivery, treatedOf } from "./mail/delivery.ts";
 import type { Recipient } from "./mail/envelope.ts";
 import { mailboxKey } from "./mail/mailbox.ts";
@@ -53,15 +52,8 @@ export interface Encryptions {
   readonly unknown: readonly number[];
 }
 
-/** Recipients under one policy, and the step that they are about to take. */
-export interface Stored {
-  readonly delivery: Delivery;
-  readonly outbound: OutboundPolicy;
-  readonly step: LadderStep & { readonly kind: "smime" };
-}
-
 /** Rejects with StoreError "damaged" when the stored content is; nothing else rejects. */
-export type EncryptStored = (stored: Stored) => Promise<Encryptions>;
+export type EncryptStored = (stored: OnStep) => Promise<Encryptions>;
 
 export function createFallback(deps: FallbackDeps): EncryptStored {
   return async (stored) => {
@@ -88,7 +80,7 @@ interface Making {
   readonly spools: Spools;
 }
 
-async function encrypt(deps: FallbackDeps, stored: Stored, { id, spools }: Making): Promise<Encryptions> {
+async function encrypt(deps: FallbackDeps, stored: OnStep, { id, spools }: Making): Promise<Encryptions> {
   const { delivery, step } = stored;
   const source = await sourceOf(deps, delivery);
   const known = source.isSealed ? undefined : await certificatesOf(deps, delivery);
@@ -151,7 +143,7 @@ async function certificatesOf(
 
 function incomingOf(
   deps: FallbackDeps,
-  { delivery, outbound, step }: Stored,
+  { delivery, outbound, step }: OnStep,
   made: {
     readonly id: string;
     readonly now: number;

@@ -6,6 +6,7 @@ import type { Steps } from "./attempt.ts";
 import type { StsTrouble } from "./connect/mta-sts-update.ts";
 import type { Resolver } from "./connect/resolver.ts";
 import type { SessionPool } from "./connect/session-pool.ts";
+import { policyName } from "./decide/course.ts";
 import { destinationOf } from "./decide/decide.ts";
 import { deliver } from "./deliver/transaction.ts";
 import type { Stored } from "./endings.ts";
@@ -24,6 +25,7 @@ import type { Clock } from "./runtime/clock.ts";
 import type { Random } from "./runtime/random.ts";
 import type { Way } from "./schedule/destinations.ts";
 import { createDispatcher, type Dispatcher } from "./schedule/dispatcher.ts";
+import type { RetrySchedule } from "./schedule/retry-schedule.ts";
 import type { Snapshot } from "./snapshot.ts";
 import { createStsAlarms } from "./sts-alarms.ts";
 import type { FreshContent } from "./store/fresh-content.ts";
@@ -63,7 +65,11 @@ export interface Outgoing {
 
 export function createOutgoing(deps: OutgoingDeps): Outgoing {
   const { clock, random, queue, fresh, snapshot, emit, stopping } = deps;
-  const startedAt = clock.now();
+  const began = clock.monotonic();
+  const schedule = (): RetrySchedule => ({
+    ...snapshot().settings.schedule,
+    startedAt: clock.now() - (clock.monotonic() - began), // by the clock of now, should it have jumped
+  });
   const engine = createEngine({ ...deps, onStsTrouble: stsFailed(emit) });
   const stsAlarms = createStsAlarms({ clock, emit });
   const waitingAlarms = createWaitingAlarms({
@@ -90,7 +96,7 @@ export function createOutgoing(deps: OutgoingDeps): Outgoing {
     policy: () => {
       const { decide, settings } = snapshot();
       const { rules, generation } = settings.policy;
-      return { outbound: decide, rules, schedule: { ...settings.schedule, startedAt }, generation };
+      return { outbound: decide, rules, schedule: schedule(), generation };
     },
     delayNoticesMs: () => settings().delayNoticesMs,
     notices: notices.ended,
@@ -132,7 +138,7 @@ export function createOutgoing(deps: OutgoingDeps): Outgoing {
     random,
     remind,
     wayOf: (lane) => wayUnder(snapshot(), lane, clock.now()),
-    schedule: () => snapshot().settings.schedule,
+    schedule,
     ratePerDestination: () => snapshot().settings.ratePerDestination,
     longestLifetimeMs: () => longestLifetime(snapshot()),
     concurrencyPerDestination: () => snapshot().settings.concurrencyPerDestination,
@@ -168,16 +174,19 @@ function stsFailed(emit: Emit): (trouble: StsTrouble) => void {
 
 /** Slots are counted by where the mail of a lane goes; an address with a partner of its own counts with its domain. */
 function wayUnder({ decide }: Snapshot, lane: string, now: number): Way {
-  const { domain, via } = readLane(lane);
+  const { domain, via, level } = readLane(lane);
   const parsed = parseMailDomain(domain);
-  if (parsed === undefined) return { host: via ?? domain, policy: "" };
+  if (parsed === undefined) return { host: via ?? domain, policy: policyName(null, level) };
   const outbound = decide({ localPart: "postmaster", domain: parsed }, now);
-  return { host: via ?? destinationOf(outbound, domain), policy: outbound.partner ?? "" };
+  return { host: via ?? destinationOf(outbound, domain), policy: policyName(outbound.partner, level) };
 }
 
 function longestLifetime({ settings: { policy } }: Snapshot): number {
-  const all = [policy.default, ...policy.partners.map(({ outbound }) => outbound)];
-  return all.reduce((most, { lifetimeMs }) => Math.max(most, lifetimeMs), policy.bounceLifetimeMs);
+  const listed = policy.partners.flatMap(({ outbound, exceptions }) => [outbound, ...exceptions]);
+  const own = policy.ownDomains.map(({ outbound }) => outbound);
+  const all = [policy.default, ...policy.defaultExceptions, ...listed, ...own];
+  const lifetimes = all.flatMap(({ lifetimeMs, onExpiry }) => [lifetimeMs, ...onExpiry.map((step) => step.lifetimeMs)]);
+  return lifetimes.reduce((most, lifetimeMs) => Math.max(most, lifetimeMs), policy.bounceLifetimeMs);
 }
 
 /** From memory while it is fresh, else record by record from the queue. */

@@ -4,16 +4,18 @@
  */
 import { attempt, forAll, type Steps, type Trial } from "./attempt.ts";
 import { climb, type Climb, type Climbing } from "./climb.ts";
+import { policyName } from "./decide/course.ts";
 import type { OutboundPolicy } from "./decide/policy.ts";
 import { createEndings, type EndingsDeps } from "./endings.ts";
 import type { EncryptStored } from "./fallback.ts";
-import type { Delivery } from "./mail/delivery.ts";
+import { type Delivery, laneOf, readLane } from "./mail/delivery.ts";
 import { type Outcome, problem, type Reason } from "./mail/outcome.ts";
 import { createParts, type Part, type Parts, type PolicyNow } from "./parts.ts";
 import type { Delivered } from "./notify/reached-notice.ts";
 import type { Emit } from "./report/events.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Random } from "./runtime/random.ts";
+import { aheadBy, forwardSince } from "./schedule/clock-jump.ts";
 import type { AttemptReport } from "./schedule/destinations.ts";
 import type { RetrySchedule } from "./schedule/retry-schedule.ts";
 import { type EndedBadly, settle, type Settlement } from "./schedule/settle.ts";
@@ -59,6 +61,7 @@ export function createRelay<V>(deps: RelayDeps<V>): (delivery: Delivery, closed?
   const endings = createEndings(deps);
   return async (delivery, closed) => {
     const attempts: Tried[] = [];
+    const ahead = aheadBy(deps.clock);
     const left = parts.of(delivery);
     for (let part = left.shift(); part !== undefined; part = left.shift()) {
       const startedAt = deps.clock.monotonic();
@@ -75,7 +78,9 @@ export function createRelay<V>(deps: RelayDeps<V>): (delivery: Delivery, closed?
       const trial = tried instanceof StoreError ? { outcomes: forAll(part.delivery, FAULT) } : tried;
       attempts.push({ ...part, trial, durationMs: deps.clock.monotonic() - startedAt });
     }
-    const climbed = await settled(deps, delivery, attempts);
+    // A clock that was put forward meanwhile takes no time away.
+    const expiresAt = delivery.expiresAt + forwardSince(deps.clock, ahead);
+    const climbed = await settled(deps, { ...delivery, expiresAt }, attempts);
     if (climbed instanceof StoreError) {
       await endings.park(delivery, climbed);
       return { reached: false };
@@ -83,8 +88,22 @@ export function createRelay<V>(deps: RelayDeps<V>): (delivery: Delivery, closed?
     const { next, report } = climbed.settled;
     for (const attempted of attempts) tell(deps, { ...attempted, outbound: attempted.way, nextAttemptAt: next?.at });
     await endings.store(delivery, climbed, deliveredOf(climbed.settled, attempts));
-    return report;
+    return withPolicy(report, delivery, attempts);
   };
+}
+
+/** Says which policy was not met, so that mail under another is not held up with it. */
+function withPolicy(report: AttemptReport, delivery: Delivery, attempts: readonly Tried[]): AttemptReport {
+  const { closedBy } = report;
+  if (closedBy === undefined) return report;
+  const { reason, detail } = closedBy;
+  const closing = attempts.find(({ trial }) =>
+    [...trial.outcomes.values()].some(
+      (outcome) => outcome.kind === "deferred" && outcome.reason === reason && outcome.detail === detail,
+    ),
+  );
+  const policy = policyName(closing?.outbound.partner ?? null, readLane(laneOf(delivery)).level);
+  return { ...report, closedBy: { ...closedBy, policy } };
 }
 
 /** Parking forgets how the others ended; what is damaged still is when the rest is tried. */
@@ -117,7 +136,7 @@ async function settled<V>(
 ): Promise<Climb | StoreError> {
   const outcomes = new Map(attempts.flatMap(({ trial }) => [...trial.outcomes]));
   const at = { now: deps.clock.now(), fraction: deps.random.fraction() };
-  const { schedule } = deps.policy();
+  const { schedule, rules } = deps.policy();
   const first = settle(delivery, outcomes, schedule, at);
   const climbing: Climbing = {
     delivery,
@@ -125,6 +144,7 @@ async function settled<V>(
     attempts,
     at,
     schedule,
+    rules,
     delayNoticesMs: deps.delayNoticesMs(),
   };
   let climbed: Climb;

@@ -2,7 +2,8 @@
  * The policy of a recipient on the way that its mail takes now: a person's reroute, a step of the ladder, a rule's next
  * hop. Pure. Another way never changes a demand, but for a message that the S/MIME step has made.
  */
-import { type Delivery, treatedOf } from "../mail/delivery.ts";
+import { type Delivery, laneFor, treatedOf } from "../mail/delivery.ts";
+import { destinationOf } from "./decide.ts";
 import { stepsTaken } from "./ladder.ts";
 import type { LadderStep, NextHop, OutboundPolicy, Rule } from "./policy.ts";
 
@@ -10,6 +11,18 @@ export function onCourse(delivery: Delivery, outbound: OutboundPolicy, rules: re
   const way = wayOf(delivery, outbound, rules);
   const policy = delivery.message.fallback === undefined ? outbound : fallenBack(delivery, outbound);
   return way === undefined ? policy : { ...policy, nextHop: way };
+}
+
+/** What mail on this course is claimed by: its domain, unless it goes another way, or at another level, than the rest. */
+export function laneOn(delivery: Delivery, outbound: OutboundPolicy, rules: readonly Rule[]): string {
+  const { nextHop, tls } = onCourse(delivery, outbound, rules);
+  const via = nextHop === outbound.nextHop ? undefined : destinationOf({ nextHop }, delivery.domain);
+  return laneFor(delivery.domain, via, tls === outbound.tls ? undefined : tls.level);
+}
+
+/** What is counted as one policy where TLS closes a destination: a partner's, and of that what goes at another level apart. */
+export function policyName(partner: string | null, level: string | undefined): string {
+  return level === undefined ? (partner ?? "") : `${partner ?? ""} at ${level}`;
 }
 
 /** The nearest word counts; undefined: the way that the policy says. */
@@ -30,14 +43,12 @@ function wayOf(
   return undefined;
 }
 
-/** What is encrypted to every recipient goes over plain TLS, as long as the ladder of now has that step. */
+/** What is encrypted to every recipient goes over TLS, whoever shows which certificate, while the ladder of now has that step. */
 function fallenBack(delivery: Delivery, outbound: OutboundPolicy): OutboundPolicy {
   const isStep = (step: LadderStep): boolean => step.kind === "smime";
   if (!outbound.onExpiry.some(isStep) || treatedOf(delivery).smime?.encrypted !== true) return outbound;
   const { tls } = outbound;
-  if (tls.level === "none" || tls.level === "may") return outbound;
-  const [first] = delivery.recipients;
-  if (first === undefined) return outbound;
+  if (tls.level === "none") return outbound; // the way to it is plain by agreement
   return {
     ...outbound,
     source: "exception",

@@ -3,7 +3,7 @@
  * in their order and none twice; when none is left the recipient ends, and its sender is told.
  */
 import type { Delivery } from "../mail/delivery.ts";
-import type { LadderStep, NextHop } from "./policy.ts";
+import type { LadderStep } from "./policy.ts";
 
 /** What came of encrypting to a recipient. `unknown`: whether it can be done is not known now. */
 export type Encryption = "made" | "impossible" | "unknown";
@@ -12,12 +12,12 @@ export type Rung =
   | { readonly kind: "ends" }
   /** Goes on in a message of its own, encrypted. */
   | { readonly kind: "moves" }
-  /** Goes on in this one, for a lifetime more. `step`: how many were taken then; `nextHop`: where it goes, unless a person says. */
+  /** Goes on in this one, for a lifetime more. `step`: how many were taken then; `encrypts`: it waits to be encrypted. */
   | {
       readonly kind: "waits";
       readonly step: number;
       readonly lifetimeMs: number;
-      readonly nextHop?: readonly NextHop[];
+      readonly encrypts: boolean;
     };
 
 /** How many were taken. A message made by the S/MIME step stands behind it, wherever that is now. */
@@ -46,12 +46,12 @@ export function rungFrom(steps: readonly LadderStep[], number: number, encryptio
   const step = steps[number];
   if (step === undefined) return { kind: "ends" };
   const waits = { kind: "waits", step: number + 1, lifetimeMs: step.lifetimeMs } as const;
-  if (step.kind === "next-hop") return { ...waits, nextHop: step.nextHop };
+  if (step.kind === "next-hop") return { ...waits, encrypts: false };
   switch (encryption) {
     case "made":
       return { kind: "moves" };
     case "unknown":
-      return waits;
+      return { ...waits, encrypts: true };
     case "impossible":
       return rungFrom(steps, number + 1, encryption);
   }

@@ -78,20 +78,24 @@ export interface Delivery {
   readonly lane?: string;
 }
 
-const VIA = " via "; // no domain has a blank
+const [VIA, AT] = [" via ", " at "]; // no domain has a blank
 
-/** Mail of a domain that takes another way than the rest waits apart, so that neither way's closing holds up the other. */
-export function laneFor(domain: string, via: string | undefined): string {
-  return via === undefined ? domain : `${domain}${VIA}${via}`;
+/**
+ * Mail of a domain that takes another way than the rest, or goes at another level, waits apart, so that what closes the
+ * one does not hold up the other.
+ */
+export function laneFor(domain: string, via: string | undefined, level?: string): string {
+  return `${domain}${via === undefined ? "" : `${VIA}${via}`}${level === undefined ? "" : `${AT}${level}`}`;
 }
 
 export function laneOf({ domain, lane }: Pick<Delivery, "domain" | "lane">): string {
   return lane ?? domain;
 }
 
-export function readLane(lane: string): { readonly domain: string; readonly via?: string } {
-  const [domain = "", via] = lane.split(VIA, 2);
-  return { domain, ...(via !== undefined && { via }) };
+export function readLane(lane: string): { readonly domain: string; readonly via?: string; readonly level?: string } {
+  const [way = "", level] = lane.split(AT, 2);
+  const [domain = "", via] = way.split(VIA, 2);
+  return { domain, ...(via !== undefined && { via }), ...(level !== undefined && { level }) };
 }
 
 /** Sealed with the delivery, for who could write it could send mail elsewhere. */

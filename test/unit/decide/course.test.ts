@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { onCourse } from "../../../src/decide/course.ts";
+import { laneOn, onCourse } from "../../../src/decide/course.ts";
 import type { LadderStep, NextHop, Rule } from "../../../src/decide/policy.ts";
 import type { Delivery } from "../../../src/mail/delivery.ts";
 import { delivery, facts } from "../spine/fixtures.ts";
@@ -53,8 +53,29 @@ describe("a message that the S/MIME step has made", () => {
     ["that is not encrypted", made(false), laddered],
     ["whose step the ladder of now no longer has", made(true), secure],
   ])("%s keeps the whole level", (_, message, policy) => expect(onCourse(message, policy, []).tls).toBe(secure.tls));
-  it("is never raised to TLS where the policy asks for less", () => {
-    const may = outbound({ tls: tls({ level: "may" }), onExpiry: [smime] });
-    expect(onCourse(made(true), may, []).tls.level).toBe("may");
+  it.each([
+    ["may", "encrypt"],
+    ["none", "none"],
+  ] as const)("needs TLS at least: level %s is %s then", (level, expected) => {
+    const policy = outbound({ tls: tls({ level }), onExpiry: [smime] });
+    expect(onCourse(made(true), policy, []).tls.level).toBe(expected);
+  });
+  it.each<[string, Delivery, string]>([
+    ["what goes as the rest of its domain is claimed by it", delivery(), "acme.example"],
+    ["what goes elsewhere, apart", delivery({ course: { step: 1 } }), "acme.example via [backup.example]:25"],
+    [
+      "what a person has sent to its own MX, too",
+      delivery({ course: { route: { kind: "mx" } } }),
+      "acme.example via acme.example",
+    ],
+    ["what needs less, apart", made(true), "acme.example at encrypt"],
+    [
+      "what goes elsewhere and needs less, apart from both",
+      { ...made(true), course: { step: 1 } },
+      "acme.example via [backup.example]:25 at encrypt",
+    ],
+  ])("%s", (_, on, lane) => {
+    const policy = outbound({ tls: secure.tls, onExpiry: [backup, smime] });
+    expect(laneOn(on, policy, [])).toBe(lane);
   });
 });

@@ -9,7 +9,7 @@ const smime: LadderStep = { kind: "smime", approvedBy: "anna@example.org", lifet
 const fallback = { of: "f".repeat(32), approvedBy: "anna@example.org" };
 
 describe("the next step of a ladder", () => {
-  const toHop = { kind: "waits", step: 1, lifetimeMs: 86_400_000, nextHop: HOP };
+  const toHop = { kind: "waits", step: 1, lifetimeMs: 86_400_000, encrypts: false };
   it.each<[string, readonly LadderStep[], number, Encryption, unknown]>([
     ["none is the end", [], 0, "made", { kind: "ends" }],
     ["behind the last is the end", [hop, smime], 2, "made", { kind: "ends" }],
@@ -20,7 +20,7 @@ describe("the next step of a ladder", () => {
       [hop, smime],
       1,
       "unknown",
-      { kind: "waits", step: 2, lifetimeMs: 3_600_000 },
+      { kind: "waits", step: 2, lifetimeMs: 3_600_000, encrypts: true },
     ],
     ["S/MIME that cannot be is passed over", [smime, hop], 0, "impossible", { ...toHop, step: 2 }],
     ["and is the end where nothing follows", [smime], 0, "impossible", { kind: "ends" }],

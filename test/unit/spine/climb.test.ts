@@ -129,9 +129,12 @@ describe("mail whose time has passed", () => {
 
   it("stays where a person has sent it", async () => {
     const { relay, completions } = rig({ onExpiry: [hop] });
-    await relay(expired({ course: { route: BACKUP, delayNotices: 1 } }));
-    expect(completions[0]?.change?.course).toEqual({ route: BACKUP, delayNotices: 1, step: 1 });
-    expect(completions[0]?.change).not.toHaveProperty("lane");
+    const route = { ...BACKUP, host: "person.example" };
+    await relay(expired({ course: { route, delayNotices: 1 } }));
+    expect(completions[0]?.change).toMatchObject({
+      course: { route, delayNotices: 1, step: 1 },
+      lane: "acme.example via [person.example]:2525",
+    });
   });
 
   it("takes one step after the other, and ends behind the last", async () => {
