@@ -3,11 +3,13 @@
  * when storing fails. A refused message leaves no file; one in doubt is settled when the database has been reopened.
  */
 import { join } from "node:path";
+import type { Random } from "../runtime/random.ts";
 import { bodyFileName } from "./body-file.ts";
 import type { Disk } from "./disk.ts";
 import type { FreeSpace } from "./free-space.ts";
 import type { NewMessage, SealedBody } from "./queue.ts";
-import type { MessageKey, QueueKey } from "./seal.ts";
+import type { StoreKeys } from "./key-ring.ts";
+import { type MessageKey, rewrapMessageKey } from "./seal.ts";
 import { toMessageRow } from "./sealed-rows.ts";
 import type { SpooledBody } from "./spool.ts";
 import { InDoubt } from "./sqlite-link.ts";
@@ -31,7 +33,8 @@ export interface Intake {
 
 export interface IntakeDeps {
   readonly disk: Pick<Disk, "remove">;
-  readonly key: QueueKey;
+  readonly keys: StoreKeys;
+  readonly random: Random;
   readonly bodies: string;
   readonly space: FreeSpace;
   /** A stored delivery whose lease is the caller's. */
@@ -83,7 +86,7 @@ export function createIntake(deps: IntakeDeps): Intake {
       const written = deps.space.hold(weightOf(messages, bodies));
       try {
         if (reserved) await deps.space.demand();
-        const rows = messages.map((message, index) => toMessageRow(message, bodies[index] ?? [], deps.key));
+        const rows = messages.map((message, index) => rowOf(deps, message, bodies[index] ?? []));
         const result = await store(rows);
         if (result === null) await undo(bodies.flat());
         else lease(deps, messages, bodies);
@@ -99,6 +102,18 @@ export function createIntake(deps: IntakeDeps): Intake {
       }
     },
   };
+}
+
+/** From here to the database nothing waits, so no rotation of the queue key comes between. */
+function rowOf(
+  { keys, random }: Pick<IntakeDeps, "keys" | "random">,
+  message: NewMessage,
+  bodies: readonly SpooledBody[],
+): MessageRow {
+  const current = keys.ring.current();
+  // A rotation while it arrived: its keys were wrapped by the former one, perhaps not all of them.
+  const now = bodies.map((body) => ({ ...body, key: rewrapMessageKey(body.key, current, random) }));
+  return toMessageRow(message, now, keys);
 }
 
 /** Octets that storing takes, log and database together: what is sealed is written twice, and index pages besides. */

@@ -30,6 +30,7 @@ export interface QueueKey {
   /** First 16 hex digits of a digest; says which key, and nothing about it. */
   readonly id: string;
   readonly wrapping: KeyObject;
+  /** Of stores made before these had a tagging key of their own. */
   readonly tagging: KeyObject;
 }
 
@@ -37,6 +38,8 @@ export interface MessageKey {
   readonly messageId: string;
   /** Of the message's bodies, the one that it seals. The key of the first body seals headers and facts, too. */
   readonly part: number;
+  /** Id of the queue key that wraps it. */
+  readonly wrappedBy: string;
   /** As stored: nonce, sealed key, tag. */
   readonly wrapped: Uint8Array;
   readonly secret: KeyObject;
@@ -61,22 +64,41 @@ export function queueKeyFrom(secret: Uint8Array): QueueKey {
 
 export function createMessageKey(queueKey: QueueKey, messageId: string, random: Random, part = 0): MessageKey {
   const bytes = random.bytes(KEY_BYTES);
-  const nonce = random.bytes(NONCE_BYTES);
-  const cipher = createCipheriv(ALGORITHM, queueKey.wrapping, nonce).setAAD(keyAad(messageId, part));
-  const wrapped = joined([nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
+  const wrapped = wrapSecret(queueKey, keyAad(messageId, part), bytes, random);
   const secret = createSecretKey(bytes);
   bytes.fill(0);
-  return { messageId, part, wrapped, secret };
+  return { messageId, part, wrappedBy: queueKey.id, wrapped, secret };
 }
 
 /** Throws StoreError "damaged" unless this queue key wrapped it for this message and body. */
 export function openMessageKey(queueKey: QueueKey, messageId: string, wrapped: Uint8Array, part = 0): MessageKey {
   const what = `The key of message ${messageId}`;
-  const nonce = wrapped.subarray(0, NONCE_BYTES);
-  const bytes = open(queueKey.wrapping, { nonce, aad: keyAad(messageId, part), what }, wrapped.subarray(NONCE_BYTES));
+  const bytes = unwrapSecret(queueKey, keyAad(messageId, part), wrapped, what);
   const secret = createSecretKey(bytes);
   bytes.fill(0);
-  return { messageId, part, wrapped, secret };
+  return { messageId, part, wrappedBy: queueKey.id, wrapped, secret };
+}
+
+/** The same key, wrapped by another queue key: what it has sealed stays as it is. */
+export function rewrapMessageKey(key: MessageKey, queueKey: QueueKey, random: Random): MessageKey {
+  if (key.wrappedBy === queueKey.id) return key;
+  const bytes = key.secret.export();
+  const wrapped = wrapSecret(queueKey, keyAad(key.messageId, key.part), bytes, random);
+  bytes.fill(0);
+  return { ...key, wrappedBy: queueKey.id, wrapped };
+}
+
+/** Nonce, sealed secret, tag; bound to what `aad` says it is. */
+export function wrapSecret(queueKey: QueueKey, aad: Buffer, secret: Uint8Array, random: Random): Buffer {
+  const nonce = random.bytes(NONCE_BYTES);
+  const cipher = createCipheriv(ALGORITHM, queueKey.wrapping, nonce).setAAD(aad);
+  return joined([nonce, cipher.update(secret), cipher.final(), cipher.getAuthTag()]);
+}
+
+/** Throws StoreError "damaged". */
+export function unwrapSecret(queueKey: QueueKey, aad: Buffer, wrapped: Uint8Array, what: string): Buffer {
+  const by = { nonce: wrapped.subarray(0, NONCE_BYTES), aad, what };
+  return open(queueKey.wrapping, by, wrapped.subarray(NONCE_BYTES));
 }
 
 /** Sealed text and tag, not yet joined: a body's records are written as they are. */
@@ -143,36 +165,6 @@ export function unsealCourse(key: MessageKey, deliveryId: string, sealed: Uint8A
   return open(key.secret, by, sealed.subarray(NONCE_BYTES)).toString("utf8");
 }
 
-/** A secret of the whole store that outlives every message, as it is kept: wrapped, and bound to its name. */
-export interface StoreKeyRow {
-  readonly keyId: string;
-  readonly wrapped: Uint8Array;
-}
-
-export function wrapStoreKey(
-  queueKey: QueueKey,
-  name: string,
-  random: Random,
-): StoreKeyRow & { readonly name: string } {
-  const bytes = random.bytes(KEY_BYTES);
-  const nonce = random.bytes(NONCE_BYTES);
-  const cipher = createCipheriv(ALGORITHM, queueKey.wrapping, nonce).setAAD(storeKeyAad(name));
-  const wrapped = joined([nonce, cipher.update(bytes), cipher.final(), cipher.getAuthTag()]);
-  bytes.fill(0);
-  return { name, keyId: queueKey.id, wrapped };
-}
-
-/** Throws StoreError "damaged" unless this queue key wrapped it under this name. */
-export function openStoreKey(queueKey: QueueKey, name: string, { keyId, wrapped }: StoreKeyRow): KeyObject {
-  const what = `The ${name} key of the store`;
-  if (keyId !== queueKey.id) throw new StoreError("damaged", `${what} is sealed with queue key ${keyId}`);
-  const nonce = wrapped.subarray(0, NONCE_BYTES);
-  const bytes = open(queueKey.wrapping, { nonce, aad: storeKeyAad(name), what }, wrapped.subarray(NONCE_BYTES));
-  const secret = createSecretKey(bytes);
-  bytes.fill(0);
-  return secret;
-}
-
 /** An entry of the history: its nonce is random and stands in front. */
 export function sealEntry(key: KeyObject, place: string, text: string, random: Random): Buffer {
   const nonce = random.bytes(NONCE_BYTES);
@@ -188,8 +180,8 @@ export function unsealEntry(key: KeyObject, place: string, sealed: Uint8Array): 
 }
 
 /** Finds equal values without storing them; 128 bits. Kinds never collide. */
-export function tagOf(key: QueueKey, kind: string, value: string): Buffer {
-  return createHmac("sha256", key.tagging).update(`${kind}\0${value}`).digest().subarray(0, TAG_BYTES);
+export function tagOf(tagging: KeyObject, kind: string, value: string): Buffer {
+  return createHmac("sha256", tagging).update(`${kind}\0${value}`).digest().subarray(0, TAG_BYTES);
 }
 
 /** In memory of its own: a slice of Node's shared pool would take the pool's other contents along to the database thread. */
@@ -240,10 +232,6 @@ function recordAad(key: MessageKey, { stream, record, last, part }: RecordPlace)
 
 function courseAad({ messageId }: MessageKey, deliveryId: string): Buffer {
   return Buffer.from(`${messageId} course ${deliveryId}`, "latin1");
-}
-
-function storeKeyAad(name: string): Buffer {
-  return Buffer.from(`store key ${name}`, "latin1");
 }
 
 function keyAad(messageId: string, part: number): Buffer {

@@ -7,12 +7,13 @@ import type { Random } from "../runtime/random.ts";
 import { erased } from "./erasing.ts";
 import type { HistoryEntry, HistoryKind, HistoryQuery, HistoryStore } from "./history.ts";
 import { StoreError } from "./queue.ts";
-import { openStoreKey, type QueueKey, sealEntry, TAG_BYTES, unsealEntry, wrapStoreKey } from "./seal.ts";
+import { sealEntry, TAG_BYTES, unsealEntry } from "./seal.ts";
 import type { Link } from "./sqlite-link.ts";
-import type { Calls, HistoryRow } from "./sqlite-protocol.ts";
+import type { HistoryRow } from "./history-protocol.ts";
+import type { Calls } from "./sqlite-protocol.ts";
 
 export interface HistoryDeps {
-  readonly key: QueueKey;
+  readonly key: KeyObject;
   readonly link: Pick<Link, "call">;
   readonly random: Random;
   /** Keeps the store open until the operation has ended. */
@@ -23,22 +24,12 @@ export interface HistoryDeps {
 
 /** Entries read or forgotten in one go: other work goes between. */
 const SLICE = 500;
-const NAME = "history";
 
 type Found = Calls["findHistory"]["out"][number];
 
 export function createHistory(deps: HistoryDeps): HistoryStore {
-  const { link, run, random } = deps;
-  let made: Promise<KeyObject> | undefined;
-  /** Made with the first entry; whoever comes second gets the one that was stored. */
-  const secret = (): Promise<KeyObject> => {
-    made ??= link
-      .call("storeKey", wrapStoreKey(deps.key, NAME, random))
-      .then((kept) => openStoreKey(deps.key, NAME, kept));
-    made.catch(() => (made = undefined));
-    return made;
-  };
-  const pages = async function* (query: HistoryQuery, key: KeyObject): AsyncGenerator<readonly Found[]> {
+  const { key, link, run, random } = deps;
+  const pages = async function* (query: HistoryQuery): AsyncGenerator<readonly Found[]> {
     const which = "queueId" in query ? query : { tag: tagOf(key, query.found) };
     for (let after = 0; ; ) {
       const rows = await link.call("findHistory", { ...which, after, limit: SLICE });
@@ -51,16 +42,14 @@ export function createHistory(deps: HistoryDeps): HistoryStore {
   return {
     add: (entries) =>
       run(async () => {
-        const key = await secret();
         await link.call(
           "addHistory",
           entries.map((entry) => toRow(entry, key, random)),
         );
       }),
     find: async (query, limit) => {
-      const key = await secret();
       const found: HistoryEntry[] = [];
-      for await (const rows of pages(query, key)) {
+      for await (const rows of pages(query)) {
         found.push(...rows.flatMap((row) => toEntry(row, key) ?? []));
         if (found.length >= limit) break;
       }
@@ -68,9 +57,8 @@ export function createHistory(deps: HistoryDeps): HistoryStore {
     },
     erase: (address) =>
       run(async () => {
-        const key = await secret();
         let changed = 0;
-        for await (const rows of pages({ found: address }, key)) {
+        for await (const rows of pages({ found: address })) {
           const touched = rows.flatMap((row) => withoutAddress(row, address, key, random) ?? []);
           await link.call("replaceHistory", { rows: touched, untag: null });
           changed += touched.length;

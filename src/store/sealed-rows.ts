@@ -13,17 +13,9 @@ import {
   type QueueItem,
   StoreError,
 } from "./queue.ts";
-import {
-  type MessageKey,
-  openMessageKey,
-  type QueueKey,
-  seal,
-  tagOf,
-  unseal,
-  unsealCourse,
-  unsealDetail,
-} from "./seal.ts";
+import { type MessageKey, openMessageKey, seal, tagOf, unseal, unsealCourse, unsealDetail } from "./seal.ts";
 import type { SpooledBody } from "./spool.ts";
+import type { StoreKeys } from "./key-ring.ts";
 import type { DeliveryRow, FilterRow, GoneRow, KeyRow, MessageRow } from "./sqlite-protocol.ts";
 
 /** More than recipients of a message. */
@@ -42,12 +34,14 @@ export function checkPart(part: number): void {
 }
 
 /** `bodies`: those of the contents, each once; the first content has the first. */
-export function toMessageRow(message: NewMessage, bodies: readonly SpooledBody[], queueKey: QueueKey): MessageRow {
+export function toMessageRow(message: NewMessage, bodies: readonly SpooledBody[], keys: StoreKeys): MessageRow {
   const { facts, contents, deliveries } = message;
   const [first, ...others] = bodies;
   if (deliveries.length === 0) throw new TypeError("A message needs a delivery");
   if (first === undefined || contents.length !== facts.contents.length)
     throw new TypeError("A message needs a content, and says of each what it is");
+  if (others.some(({ key }) => key.wrappedBy !== first.key.wrappedBy))
+    throw new TypeError("The keys of a message are wrapped by one queue key");
   if (!deliveries.every((delivery) => isMeantFor(delivery, facts)))
     throw new TypeError("A delivery names a content or a domain that is not its recipients'");
   const [{ header }, ...variants] = contents as [NewContent, ...NewContent[]];
@@ -56,7 +50,7 @@ export function toMessageRow(message: NewMessage, bodies: readonly SpooledBody[]
     receivedAt: facts.receivedAt,
     size: facts.size,
     bodyLength: first.length,
-    keyId: queueKey.id,
+    keyId: first.key.wrappedBy,
     part: first.part,
     wrapped: first.key.wrapped,
     facts: seal(first.key, "facts", Buffer.from(JSON.stringify(facts), "utf8")),
@@ -72,15 +66,15 @@ export function toMessageRow(message: NewMessage, bodies: readonly SpooledBody[]
       wrapped: key.wrapped,
       body: sealed ?? null,
     })),
-    deliveries: deliveryRows(message, queueKey),
+    deliveries: deliveryRows(message, keys),
   };
 }
 
-function deliveryRows({ facts, deliveries }: NewMessage, queueKey: QueueKey): MessageRow["deliveries"] {
+function deliveryRows({ facts, deliveries }: NewMessage, keys: StoreKeys): MessageRow["deliveries"] {
   const shared = [
-    senderTag(queueKey, formatReversePath(facts.envelope.reversePath)),
-    ...(facts.envelope.reversePath ? [domainTag(queueKey, formatDomain(facts.envelope.reversePath.domain))] : []),
-    ...(facts.messageId === undefined ? [] : [tagOf(queueKey, "message-id", facts.messageId)]),
+    senderTag(keys, formatReversePath(facts.envelope.reversePath)),
+    ...(facts.envelope.reversePath ? [domainTag(keys, formatDomain(facts.envelope.reversePath.domain))] : []),
+    ...(facts.messageId === undefined ? [] : [tagOf(keys.tagging, "message-id", facts.messageId)]),
   ];
   const addresses = new Map(
     facts.envelope.recipients.map(({ position, mailbox }) => [position, formatMailbox(mailbox)] as const),
@@ -90,17 +84,17 @@ function deliveryRows({ facts, deliveries }: NewMessage, queueKey: QueueKey): Me
     lane: delivery.lane ?? delivery.domain,
     noticeAt: delivery.noticeAt ?? null,
     reason: delivery.reason ?? null,
-    tags: [...shared, ...delivery.positions.map((at) => recipientTag(queueKey, addresses.get(at) ?? ""))],
+    tags: [...shared, ...delivery.positions.map((at) => recipientTag(keys, addresses.get(at) ?? ""))],
   }));
 }
 
-export function toFilterRow(filter: QueueFilter, queueKey: QueueKey): FilterRow {
+export function toFilterRow(filter: QueueFilter, keys: StoreKeys): FilterRow {
   const { id, domain, partner, reason, before, sender, senderDomain, recipient, messageId } = filter;
   const tags: Buffer[] = [];
-  if (sender !== undefined) tags.push(senderTag(queueKey, sender === "<>" ? "" : sender));
-  if (senderDomain !== undefined) tags.push(domainTag(queueKey, senderDomain));
-  if (recipient !== undefined) tags.push(recipientTag(queueKey, recipient));
-  if (messageId !== undefined) tags.push(tagOf(queueKey, "message-id", messageId));
+  if (sender !== undefined) tags.push(senderTag(keys, sender === "<>" ? "" : sender));
+  if (senderDomain !== undefined) tags.push(domainTag(keys, senderDomain));
+  if (recipient !== undefined) tags.push(recipientTag(keys, recipient));
+  if (messageId !== undefined) tags.push(tagOf(keys.tagging, "message-id", messageId));
   return {
     tags,
     ...(id !== undefined && (MESSAGE_ID.test(id) ? { messageId: id } : { deliveryId: id })),
@@ -112,14 +106,15 @@ export function toFilterRow(filter: QueueFilter, queueKey: QueueKey): FilterRow 
 }
 
 /** Throws StoreError "damaged". */
-export function openKeyRow(row: KeyRow, queueKey: QueueKey): MessageKey {
-  if (row.keyId === queueKey.id) return openMessageKey(queueKey, row.messageId, row.wrapped, row.part);
-  throw new StoreError("damaged", `Message ${row.messageId} is sealed with queue key ${row.keyId}, not ${queueKey.id}`);
+export function openKeyRow(row: KeyRow, keys: StoreKeys): MessageKey {
+  const wrapping = keys.ring.get(row.keyId);
+  if (wrapping !== undefined) return openMessageKey(wrapping, row.messageId, row.wrapped, row.part);
+  throw new StoreError("damaged", `Message ${row.messageId} is sealed with queue key ${row.keyId}, which is not there`);
 }
 
 /** Throws StoreError "damaged". */
-export function toDelivery(row: DeliveryRow, queueKey: QueueKey): { delivery: Delivery; key: MessageKey } {
-  const key = openKeyRow(row, queueKey);
+export function toDelivery(row: DeliveryRow, keys: StoreKeys): { delivery: Delivery; key: MessageKey } {
+  const key = openKeyRow(row, keys);
   const facts = openFacts(key, row.facts);
   if (!isMeantFor(row, facts))
     throw new StoreError("damaged", `Delivery ${row.id} names a content or a domain that is not its recipients'`);
@@ -140,7 +135,7 @@ function detailOf({ detail }: DeliveryRow, key: MessageKey): string | null {
 }
 
 /** An item is shown whatever became of its content: what cannot be read is empty. */
-export function toQueueItem(row: DeliveryRow, queueKey: QueueKey): QueueItem {
+export function toQueueItem(row: DeliveryRow, keys: StoreKeys): QueueItem {
   const clear = {
     state: row.state,
     partner: row.partner,
@@ -150,7 +145,7 @@ export function toQueueItem(row: DeliveryRow, queueKey: QueueKey): QueueItem {
     cursor: `#${row.seq}`,
   };
   try {
-    const { delivery, key } = toDelivery(row, queueKey);
+    const { delivery, key } = toDelivery(row, keys);
     const detail = delivery.last?.detail ?? (row.detail === null ? null : unsealDetail(key, row.detail));
     return { ...clear, delivery, detail };
   } catch (error) {
@@ -160,10 +155,10 @@ export function toQueueItem(row: DeliveryRow, queueKey: QueueKey): QueueItem {
 }
 
 /** Recipients of a damaged message have lost their addresses: they are empty. */
-export function toFinished(row: GoneRow, queueKey: QueueKey): FinishedMessage {
+export function toFinished(row: GoneRow, keys: StoreKeys): FinishedMessage {
   const addresses = new Map<number, string>();
   try {
-    const { envelope } = openFacts(openKeyRow(row, queueKey), row.facts);
+    const { envelope } = openFacts(openKeyRow(row, keys), row.facts);
     for (const { position, mailbox } of envelope.recipients) addresses.set(position, formatMailbox(mailbox));
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
@@ -217,14 +212,14 @@ function unreadableFacts(row: DeliveryRow): MessageFacts {
 }
 
 // People search without regard to case; an exact filter may so match a little more, never less.
-function senderTag(key: QueueKey, address: string): Buffer {
-  return tagOf(key, "sender", address.toLowerCase());
+function senderTag(keys: StoreKeys, address: string): Buffer {
+  return tagOf(keys.tagging, "sender", address.toLowerCase());
 }
 
-function recipientTag(key: QueueKey, address: string): Buffer {
-  return tagOf(key, "recipient", address.toLowerCase());
+function recipientTag(keys: StoreKeys, address: string): Buffer {
+  return tagOf(keys.tagging, "recipient", address.toLowerCase());
 }
 
-function domainTag(key: QueueKey, domain: string): Buffer {
-  return tagOf(key, "sender-domain", domain.toLowerCase());
+function domainTag(keys: StoreKeys, domain: string): Buffer {
+  return tagOf(keys.tagging, "sender-domain", domain.toLowerCase());
 }

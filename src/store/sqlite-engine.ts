@@ -4,12 +4,9 @@
  */
 import { DatabaseSync } from "node:sqlite";
 import { migrate, SCHEMA_VERSION, schemaOf } from "./migrations/migrate.ts";
-import type { Answer, Call, CallFailure, CallKind, EngineOpened, EngineStart } from "./sqlite-protocol.ts";
-import { type Policies, preparePolicies } from "./sqlite-policies.ts";
-import { type History, prepareHistory } from "./sqlite-history.ts";
-import { prepareReads, type Reads } from "./sqlite-reads.ts";
-import { prepareWaiting, type Waiting } from "./sqlite-waiting.ts";
-import { prepareWrites, type Writes } from "./sqlite-writes.ts";
+import { namedKeys } from "./sqlite-keys.ts";
+import type { Answer, Call, CallFailure, EngineOpened, EngineStart } from "./sqlite-protocol.ts";
+import { type Prepared, prepareStatements } from "./sqlite-statements.ts";
 
 export interface Engine {
   readonly opened: EngineOpened;
@@ -47,9 +44,9 @@ function refusal(database: DatabaseSync, start: EngineStart): EngineOpened | und
     return { kind: "refused", problem: "newer-schema", message };
   }
   if (schema === 0) return undefined;
-  const found = String(database.prepare("SELECT key_id FROM store").get()?.["key_id"]);
-  if (found === start.keyId) return undefined;
-  return { kind: "refused", problem: "key-wrong", message: `The queue is sealed with key ${found}`, foundKeyId: found };
+  const missing = namedKeys(database, schema).filter((id) => !start.keyIds.includes(id));
+  if (missing.length === 0) return undefined;
+  return { kind: "refused", problem: "key-wrong", message: `The queue is sealed with ${missing.join(", ")}`, missing };
 }
 
 function ready(database: DatabaseSync, start: EngineStart): Engine {
@@ -63,63 +60,38 @@ function ready(database: DatabaseSync, start: EngineStart): Engine {
     PRAGMA journal_size_limit = ${start.checkpointPages * PAGE_BYTES};
     PRAGMA temp_store = MEMORY;
     PRAGMA cache_size = -8192;`);
-  migrate(database, start.keyId);
-  const writes = prepareWrites(database);
-  const waiting = prepareWaiting(database);
-  const reads = prepareReads(database);
-  const policies = preparePolicies(database);
-  const history = prepareHistory(database);
-  transaction(database, () => writes.settle(start));
-  const filed = reads.filed();
+  const made = migrate(database, start.keyIds[0] ?? "");
+  const prepared = prepareStatements(database, made);
+  transaction(database, () => prepared.settle(start));
   return {
-    opened: { kind: "open", filed },
-    run: (calls) => runBatch({ database, writes, waiting, reads, policies, history }, calls),
+    opened: { kind: "open", filed: prepared.filed(), store: prepared.looking.storeKeys(null) },
+    run: (calls) => runBatch({ database, prepared }, calls),
   };
 }
 
 interface Parts {
   readonly database: DatabaseSync;
-  readonly writes: Writes;
-  readonly waiting: Waiting;
-  readonly reads: Reads;
-  readonly policies: Policies;
-  readonly history: History;
+  readonly prepared: Prepared;
 }
 
-const WRITES: ReadonlySet<CallKind> = new Set([
-  "enqueue",
-  "complete",
-  "park",
-  "claim",
-  "claimExpired",
-  "claimNotices",
-  "seize",
-  "postpone",
-  "hasten",
-  "shiftClock",
-  "retry",
-  "hold",
-  "release",
-  "remove",
-  "putPolicy",
-  "usedPolicy",
-  "duePolicies",
-  "storeKey",
-  "addHistory",
-  "replaceHistory",
-  "forgetHistory",
-]);
+/** A transaction of their own: what fails here must not fail mail that came with it. */
+const BESIDE_MAIL: ReadonlySet<string> = new Set(["addHistory", "replaceHistory", "forgetHistory"]);
 
 function runBatch(parts: Parts, calls: readonly Call[]): { answers: Answer[]; fatal: boolean } {
   const answers = new Map<number, Answer>();
-  const writing = calls.filter(({ kind }) => WRITES.has(kind));
-  let broken = attempt(answers, writing, () =>
-    transaction(parts.database, () => writing.map((call) => write(parts, call))),
-  );
+  const { writing } = parts.prepared;
+  const writes = calls.filter(({ kind }) => kind in writing && !BESIDE_MAIL.has(kind));
+  const beside = calls.filter(({ kind }) => BESIDE_MAIL.has(kind));
+  let broken: CallFailure | undefined;
+  for (const together of [writes, beside]) {
+    broken ??= attempt(answers, together, () =>
+      transaction(parts.database, () => together.map((call) => write(parts, call))),
+    );
+  }
   for (const call of calls) {
-    if (WRITES.has(call.kind)) continue;
-    if (broken === undefined) broken = attempt(answers, [call], () => [read(parts, call)]);
-    else answers.set(call.number, { number: call.number, failure: broken });
+    if (answers.has(call.number)) continue;
+    if (broken === undefined && !(call.kind in writing)) broken = attempt(answers, [call], () => [read(parts, call)]);
+    else if (broken !== undefined) answers.set(call.number, { number: call.number, failure: broken });
   }
   if (broken !== undefined) close(parts.database);
   return { answers: calls.flatMap(({ number }) => answers.get(number) ?? []), fatal: broken !== undefined };
@@ -156,77 +128,15 @@ function transaction<T>(database: DatabaseSync, run: () => T): T {
   }
 }
 
-function write({ writes, waiting, policies, history }: Parts, call: Call): unknown {
-  switch (call.kind) {
-    case "enqueue":
-      return writes.enqueue(call.input);
-    case "complete":
-      return writes.complete(call.input);
-    case "park":
-      return writes.park(call.input);
-    case "claim":
-      return writes.claim(call.input);
-    case "claimExpired":
-      return waiting.claimExpired(call.input);
-    case "claimNotices":
-      return waiting.claimNotices(call.input);
-    case "seize":
-      return waiting.seize(call.input);
-    case "postpone":
-      return waiting.postpone(call.input);
-    case "hasten":
-      return waiting.hasten(call.input);
-    case "shiftClock":
-      return waiting.shiftClock(call.input);
-    case "retry":
-      return waiting.retry(call.input);
-    case "hold":
-      return waiting.hold(call.input);
-    case "release":
-      return waiting.release(call.input);
-    case "remove":
-      return writes.remove(call.input);
-    case "putPolicy":
-      return policies.put(call.input);
-    case "usedPolicy":
-      return policies.used(call.input);
-    case "duePolicies":
-      return policies.claimDue(call.input);
-    case "storeKey":
-      return history.storeKey(call.input);
-    case "addHistory":
-      return history.add(call.input);
-    case "replaceHistory":
-      return history.replace(call.input);
-    case "forgetHistory":
-      return history.forget(call.input);
-    default:
-      throw new TypeError(`${call.kind} does not write`);
-  }
+/** The compiler cannot see that kind and input of a call belong together. */
+type Statement = (input: Call["input"]) => unknown;
+
+function write({ prepared }: Parts, { kind, input }: Call): unknown {
+  return (prepared.writing as Readonly<Record<string, Statement>>)[kind]?.(input);
 }
 
-function read({ database, reads, policies, history }: Parts, call: Call): unknown {
+function read({ database, prepared }: Parts, call: Call): unknown {
   switch (call.kind) {
-    case "dueDomains":
-      return reads.dueDomains(call.input);
-    case "nextDue":
-      return reads.nextDue(call.input);
-    case "header":
-      return reads.header(call.input);
-    case "body":
-      return reads.body(call.input);
-    case "list":
-      return reads.list(call.input);
-    case "policy":
-      return policies.get(call.input);
-    case "findHistory":
-      return history.find(call.input);
-    case "reportFigures":
-      return history.figures(call.input);
-    case "stats":
-      return reads.stats();
-    case "totals":
-      return reads.totals(call.input);
     case "maintain":
       return maintain(database, call.input.shrink);
     case "close":
@@ -234,7 +144,7 @@ function read({ database, reads, policies, history }: Parts, call: Call): unknow
       database.close();
       return null;
     default:
-      throw new TypeError(`${call.kind} does not read`);
+      return (prepared.looking as Readonly<Record<string, Statement>>)[call.kind]?.(call.input);
   }
 }
 

@@ -1,12 +1,12 @@
 /** The statements of the history. Each runs inside a transaction that its caller has begun, or only looks. */
 import type { DatabaseSync } from "node:sqlite";
-import type { Calls, HistoryRow } from "./sqlite-protocol.ts";
+import type { HistoryRow } from "./history-protocol.ts";
+import type { Calls } from "./sqlite-protocol.ts";
 import { bind, bytes, type Row, text } from "./sqlite-rows.ts";
 
 type Run<K extends keyof Calls> = (input: Calls[K]["in"]) => Calls[K]["out"];
 
 export interface History {
-  readonly storeKey: Run<"storeKey">;
   readonly add: Run<"addHistory">;
   readonly find: Run<"findHistory">;
   readonly replace: Run<"replaceHistory">;
@@ -15,10 +15,6 @@ export interface History {
 }
 
 export function prepareHistory(database: DatabaseSync): History {
-  const getKey = database.prepare("SELECT key_id, wrapped FROM store_key WHERE name = $1");
-  const putKey = database.prepare(
-    "INSERT INTO store_key (name, key_id, wrapped) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-  );
   const insert = database.prepare(`INSERT INTO history (at, kind, queue_id, domain, partner, mode, would_defer, sealed)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`);
   const tag = database.prepare("INSERT INTO history_tag (tag, history) VALUES ($1, $2) ON CONFLICT DO NOTHING");
@@ -38,11 +34,6 @@ export function prepareHistory(database: DatabaseSync): History {
   const reasons = database.prepare(`SELECT would_defer AS reason, count(DISTINCT queue_id || ' ' || domain) AS n
     ${reported} AND would_defer IS NOT NULL GROUP BY would_defer ORDER BY n DESC, reason`);
   return {
-    storeKey: ({ name, keyId, wrapped }) => {
-      putKey.run(bind(name, keyId, wrapped));
-      const row = getKey.get(bind(name)) ?? {};
-      return { keyId: text(row["key_id"]), wrapped: bytes(row["wrapped"]) };
-    },
     add: (rows) => {
       for (const { tags, at, kind, queueId, domain, partner, mode, wouldDefer, sealed } of rows) {
         const { lastInsertRowid } = insert.run(bind(at, kind, queueId, domain, partner, mode, wouldDefer, sealed));

@@ -4,8 +4,8 @@
  */
 import type { KeptStsPolicy } from "../mail/sts-policy.ts";
 import type { Closed, DeliveryState, QueueStats, QueueTotals, RecipientEnd } from "./queue.ts";
-import type { ReportFigures } from "./history.ts";
-import type { StoreKeyRow } from "./seal.ts";
+import type { HistoryCalls } from "./history-protocol.ts";
+import type { KeyCalls, StoreFacts } from "./key-protocol.ts";
 import type { StoreStartProblem } from "./start-error.ts";
 
 export interface MessageRow {
@@ -151,25 +151,13 @@ export interface Changed {
   readonly last: number;
 }
 
-/** An entry of the history; what it says is sealed. */
-export interface HistoryRow {
-  readonly at: number;
-  readonly kind: string;
-  readonly queueId: string | null;
-  readonly domain: string | null;
-  readonly partner: string | null;
-  readonly mode: string | null;
-  readonly wouldDefer: string | null;
-  readonly sealed: Uint8Array;
-}
-
 export interface ContentKey {
   readonly messageId: string;
   readonly content: number;
 }
 
 /** Each call's input and answer. */
-export interface Calls {
+export interface Calls extends HistoryCalls, KeyCalls {
   readonly enqueue: { readonly in: MessageRow; readonly out: null };
   /** null: the delivery is not leased (any more), and nothing was stored. */
   readonly complete: { readonly in: CompletionRow; readonly out: readonly GoneRow[] | null };
@@ -217,31 +205,6 @@ export interface Calls {
   readonly header: { readonly in: ContentKey; readonly out: HeaderRow | null };
   readonly body: { readonly in: ContentKey; readonly out: (HeaderRow & { readonly stored: BodyRow | null }) | null };
   readonly list: { readonly in: Slice; readonly out: readonly DeliveryRow[] };
-  /** Keeps a secret of the store unless there is one of that name; answers with what is kept. */
-  readonly storeKey: { readonly in: StoreKeyRow & { readonly name: string }; readonly out: StoreKeyRow };
-  readonly addHistory: {
-    readonly in: readonly (HistoryRow & { readonly tags: readonly Uint8Array[] })[];
-    readonly out: null;
-  };
-  readonly findHistory: {
-    readonly in: { readonly after: number; readonly limit: number } & (
-      | { readonly queueId: string }
-      | { readonly tag: Uint8Array }
-    );
-    readonly out: readonly (HistoryRow & { readonly seq: number })[];
-  };
-  readonly replaceHistory: {
-    readonly in: {
-      readonly rows: readonly { readonly seq: number; readonly sealed: Uint8Array }[];
-      readonly untag: Uint8Array | null;
-    };
-    readonly out: null;
-  };
-  readonly forgetHistory: { readonly in: { readonly before: number; readonly limit: number }; readonly out: number };
-  readonly reportFigures: {
-    readonly in: { readonly partner: string; readonly since: number };
-    readonly out: ReportFigures;
-  };
   readonly stats: { readonly in: null; readonly out: QueueStats };
   /** Empties the log; `shrink` gives free pages back to the disk. False: somebody reads, try again. */
   readonly maintain: { readonly in: { readonly shrink: boolean }; readonly out: boolean };
@@ -285,7 +248,8 @@ export type Answer =
 /** What the thread is started with. */
 export interface EngineStart {
   readonly database: string;
-  readonly keyId: string;
+  /** What there is of queue keys; the first wraps what is new. */
+  readonly keyIds: readonly string[];
   readonly now: number;
   /** Leases of this process; all others are void. */
   readonly held: readonly string[];
@@ -296,10 +260,16 @@ export interface EngineStart {
 }
 
 export type EngineOpened =
-  | { readonly kind: "open" /** Names of the body files. */; readonly filed: readonly string[] }
+  | {
+      readonly kind: "open";
+      /** Names of the body files. */
+      readonly filed: readonly string[];
+      readonly store: StoreFacts;
+    }
   | {
       readonly kind: "refused";
       readonly problem: StoreStartProblem;
       readonly message: string;
-      readonly foundKeyId?: string;
+      /** Of problem key-wrong: ids of the keys that are wanted and not there. */
+      readonly missing?: readonly string[];
     };

@@ -12,8 +12,9 @@ import { readBody } from "./body-reader.ts";
 import { createFolderSync, type Disk, nodeDisk } from "./disk.ts";
 import { createFreeSpace, type FreeSpace } from "./free-space.ts";
 import { createIntake, type Intake } from "./intake.ts";
+import type { StoreKeys } from "./key-ring.ts";
 import { type FinishedMessage, type QueueStore, StoreError } from "./queue.ts";
-import { createMessageKey, type MessageKey, type QueueKey, sealCourse, sealDetail, unseal } from "./seal.ts";
+import { createMessageKey, type MessageKey, sealCourse, sealDetail, unseal } from "./seal.ts";
 import { checkMessageId, checkPart, openKeyRow, toDelivery, toFinished } from "./sealed-rows.ts";
 import type { HistoryStore } from "./history.ts";
 import { createHistory } from "./sealed-history.ts";
@@ -47,7 +48,7 @@ type Leases = Map<string, MessageKey>;
 interface Parts {
   readonly deps: SqliteQueueDeps;
   readonly disk: Disk;
-  readonly key: QueueKey;
+  readonly keys: StoreKeys;
   readonly link: Link;
   readonly leases: Leases;
   readonly space: FreeSpace;
@@ -79,20 +80,20 @@ function assemble(base: {
   opened: OpenedStore;
 }): EmbeddedStore {
   const { deps, disk, leases, space, opened } = base;
-  const { link, key, bodies } = opened;
+  const { link, keys, bodies } = opened;
   const maintain = (shrink: boolean): Promise<boolean> => link.call("maintain", { shrink });
   const care = createStoreCare({ clock: deps.clock, random: deps.random, disk, space, bodies, maintain });
   const onTaken = (id: string, messageKey: MessageKey): void => void leases.set(id, messageKey);
-  const intake = createIntake({ disk, key, bodies, space, onTaken, doubt: opened.doubt });
+  const intake = createIntake({ disk, keys, random: deps.random, bodies, space, onTaken, doubt: opened.doubt });
   const operations = createOperations(care);
-  const parts: Parts = { deps, disk, key, link, leases, space, care, operations, intake, bodies, damaged: new Map() };
+  const parts: Parts = { deps, disk, keys, link, leases, space, care, operations, intake, bodies, damaged: new Map() };
   const syncBodies = createFolderSync(disk, bodies);
   const spoolDeps = { disk, space, bodies, syncBodies, onFailure: care.onFailure };
   return {
     openSpool: (messageId, part = 0) => {
       checkMessageId(messageId);
       checkPart(part);
-      return createSpool(spoolDeps, createMessageKey(key, messageId, deps.random, part), intake.spools);
+      return createSpool(spoolDeps, createMessageKey(keys.ring.current(), messageId, deps.random, part), intake.spools);
     },
     reread: async (body) => {
       const { key: messageKey, length, sealed, messageId, part } = intake.spools.of(body);
@@ -116,7 +117,7 @@ function assemble(base: {
       }),
     ...contentOf(parts),
     ...waitingOf({
-      key,
+      keys,
       link,
       run: operations.run,
       take: (rows) => take(parts, rows),
@@ -124,7 +125,7 @@ function assemble(base: {
     }),
     policies: createPolicyCache(link, operations.run),
     history: createHistory({
-      key,
+      key: keys.history,
       link,
       random: deps.random,
       run: operations.run,
@@ -143,10 +144,10 @@ function assemble(base: {
 
 /** Leased by the thread: opened, or parked where they cannot be. */
 async function take(parts: Parts, rows: readonly DeliveryRow[]): Promise<readonly Delivery[]> {
-  const { key, leases, damaged } = parts;
+  const { keys, leases, damaged } = parts;
   const readable = rows.flatMap((row) => {
     try {
-      const { delivery, key: messageKey } = toDelivery(row, key);
+      const { delivery, key: messageKey } = toDelivery(row, keys);
       leases.set(row.id, messageKey);
       return [delivery];
     } catch (error) {
@@ -198,18 +199,18 @@ async function complete(
 }
 
 /** After the commit: files can go, and what is left in the log must. */
-async function finish({ key, disk, bodies, care }: Parts, gone: readonly GoneRow[]): Promise<FinishedMessage[]> {
+async function finish({ keys, disk, bodies, care }: Parts, gone: readonly GoneRow[]): Promise<FinishedMessage[]> {
   if (gone.length > 0) care.shredSoon();
   for (const { filed, messageId } of gone) {
     // A file that stays is swept at the next start; without its key nobody can read it.
     for (const part of filed) await disk.remove(join(bodies, bodyFileName(messageId, part))).catch(() => undefined);
   }
-  return gone.map((row) => toFinished(row, key));
+  return gone.map((row) => toFinished(row, keys));
 }
 
-function contentOf({ key, link, disk, bodies }: Parts): Pick<QueueStore, "header" | "body"> {
+function contentOf({ keys, link, disk, bodies }: Parts): Pick<QueueStore, "header" | "body"> {
   const open = (row: HeaderRow, number: number): Buffer =>
-    unseal(openKeyRow(row, key), "header", row.header, { number, part: row.contentPart });
+    unseal(openKeyRow(row, keys), "header", row.header, { number, part: row.contentPart });
   return {
     header: async (messageId, content) => {
       const row = (await link.call("header", { messageId, content })) ?? missing(messageId);
@@ -221,7 +222,7 @@ function contentOf({ key, link, disk, bodies }: Parts): Pick<QueueStore, "header
       const { stored } = row;
       if (stored === null) throw new StoreError("damaged", `A body of message ${messageId} is missing`);
       const from = stored.body ?? join(bodies, bodyFileName(messageId, stored.part));
-      return readBody({ key: openKeyRow(stored, key), length: stored.length, from }, disk);
+      return readBody({ key: openKeyRow(stored, keys), length: stored.length, from }, disk);
     },
   };
 }

@@ -9,13 +9,15 @@ import { messageIdOfFile } from "./body-file.ts";
 import { type Disk, ensureFile } from "./disk.ts";
 import type { FreeSpace } from "./free-space.ts";
 import { SCHEMA_VERSION } from "./migrations/migrate.ts";
-import { loadQueueKey, wrongKey } from "./queue-key.ts";
-import type { QueueKey } from "./seal.ts";
+import type { StoreFacts } from "./key-protocol.ts";
+import type { KeyRing, StoreKeys } from "./key-ring.ts";
+import { loadKeyRing, wrongKey } from "./queue-key.ts";
 import type { StoreSettings } from "./settings.ts";
 import { type Link, openLink } from "./sqlite-link.ts";
 import type { EngineOpened, EngineStart } from "./sqlite-protocol.ts";
 import { StoreStartError } from "./start-error.ts";
 import { lookAtStore, type StoreFiles, type StoreIdentity, storeFiles, writeIdentity } from "./store-identity.ts";
+import { openStoreKeys } from "./store-keys.ts";
 
 const PAGE_BYTES = 4096;
 /** A full log, its copy, and the deletes that make space again; without them a full disk could never recover. */
@@ -35,7 +37,11 @@ export interface OpenStoreDeps {
 
 export interface OpenedStore {
   readonly link: Link;
-  readonly key: QueueKey;
+  readonly keys: StoreKeys;
+  /** Of the store; binds the wrapped secrets to it. */
+  readonly storeId: string;
+  /** Remembers beside the database which queue keys are wanted: before anything is wrapped by another one. */
+  readonly rememberKeys: (keyIds: readonly string[]) => Promise<void>;
   readonly bodies: string;
   /** Body files of messages of which it is unknown whether they were stored; forgotten, files and all, at the next opening. */
   readonly doubt: Set<string>;
@@ -49,21 +55,26 @@ export async function openStore(deps: OpenStoreDeps): Promise<OpenedStore> {
     const text = `The queue in ${files.folder} has schema ${identity.schema}, written by a newer program; this one knows ${SCHEMA_VERSION}. It was not touched`;
     throw new StoreStartError("newer-schema", text);
   }
-  const key = await loadQueueKey(settings, { exists, keyId: identity?.keyId }, random);
+  const ring = await loadKeyRing(settings, { exists, keyIds: identity?.keyIds }, random);
   const doubt = new Set<string>();
+  const remember = (keyIds: readonly string[]): Promise<void> =>
+    writeIdentity(files, { schema: SCHEMA_VERSION, keyIds }, disk);
   try {
     await disk.makeFolder(files.bodies);
-    const ours: StoreIdentity = { schema: SCHEMA_VERSION, keyId: key.id };
     // Before the schema changes, so that an older program refuses even half-way.
-    if (identity !== undefined && identity.schema < SCHEMA_VERSION) await writeIdentity(files, ours, disk);
-    const link = await openDatabase(deps, { files, key, doubt });
+    if (identity !== undefined && identity.schema < SCHEMA_VERSION) await remember(identity.keyIds);
+    const { link, store } = await openDatabase(deps, { files, ring, doubt });
     try {
-      if (identity === undefined) await writeIdentity(files, ours, disk);
+      const wanted = [...new Set([ring.current().id, ...store.named])];
+      if (!isSame(identity, wanted)) await remember(wanted);
+      const { secrets, made } = openStoreKeys(store, ring, random);
+      if (made.length > 0) await link.call("putStoreKeys", { keyId: store.keyId, rows: made });
+      const keys = { ring, ...secrets };
+      return { link, keys, storeId: store.id, rememberKeys: remember, bodies: files.bodies, doubt };
     } catch (error) {
       await link.close();
       throw error;
     }
-    return { link, key, bodies: files.bodies, doubt };
   } catch (error) {
     if (error instanceof StoreStartError) throw error;
     const text = error instanceof Error ? error.message : String(error);
@@ -71,19 +82,23 @@ export async function openStore(deps: OpenStoreDeps): Promise<OpenedStore> {
   }
 }
 
+function isSame(identity: StoreIdentity | undefined, keyIds: readonly string[]): boolean {
+  return identity?.schema === SCHEMA_VERSION && identity.keyIds.join() === keyIds.join();
+}
+
 async function openDatabase(
   deps: OpenStoreDeps,
-  at: { readonly files: StoreFiles; readonly key: QueueKey; readonly doubt: Set<string> },
-): Promise<Link> {
+  at: { readonly files: StoreFiles; readonly ring: KeyRing; readonly doubt: Set<string> },
+): Promise<{ link: Link; store: StoreFacts }> {
   const { settings, disk, space, clock } = deps;
-  const { files, key, doubt } = at;
+  const { files, ring, doubt } = at;
   await space.measure();
   await ensureFile(files.database);
   const pages = checkpointPages(space.last());
   deps.log.needs = LOGS_TO_SPARE * pages * PAGE_BYTES;
   const start = (): EngineStart => ({
     database: files.database,
-    keyId: key.id,
+    keyIds: ring.ids(),
     now: clock.now(),
     held: deps.held(),
     forget: [...new Set([...doubt].map(messageIdOfFile))],
@@ -95,7 +110,7 @@ async function openDatabase(
     doubt.clear();
   };
   const { link, opened } = await openLink({ clock, start, onReopened });
-  if (opened.kind === "refused") throw refusal(settings, key, opened);
+  if (opened.kind === "refused") throw refusal(settings, ring, opened);
   try {
     await disk.syncFolder(files.folder); // SQLite syncs the names of its logs, not that of a new database
     await sweep(disk, files.bodies, new Set(opened.filed));
@@ -103,11 +118,11 @@ async function openDatabase(
     await link.close();
     throw error;
   }
-  return link;
+  return { link, store: opened.store };
 }
 
-function refusal(settings: StoreSettings, key: QueueKey, opened: EngineOpened & { kind: "refused" }): StoreStartError {
-  if (opened.foundKeyId !== undefined) return wrongKey(settings, opened.foundKeyId, key.id);
+function refusal(settings: StoreSettings, ring: KeyRing, opened: EngineOpened & { kind: "refused" }): StoreStartError {
+  if (opened.missing !== undefined) return wrongKey(settings, opened.missing, ring.ids());
   return new StoreStartError(opened.problem, opened.message);
 }
 

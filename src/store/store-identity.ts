@@ -1,5 +1,5 @@
 /**
- * `queue.id` beside the database: schema version and key id, so that both can be checked before the database is opened.
+ * `queue.id` beside the database: schema version and key ids, so that both can be checked before the database is opened.
  * Opening a database recovers its log and so changes files; a refused start must not.
  */
 import { open, readFile, rename, stat } from "node:fs/promises";
@@ -9,7 +9,8 @@ import { StoreStartError } from "./start-error.ts";
 
 export interface StoreIdentity {
   readonly schema: number;
-  readonly keyId: string;
+  /** Queue keys that something in the store is wrapped by, or may be from now on. The current one first. */
+  readonly keyIds: readonly string[];
 }
 
 export interface StoreFiles {
@@ -47,7 +48,9 @@ export async function writeIdentity(files: StoreFiles, identity: StoreIdentity, 
   const draft = `${files.identity}.new`;
   const file = await open(draft, "w", 0o600);
   try {
-    await file.writeFile(`${JSON.stringify(identity)}\n`);
+    const { schema, keyIds } = identity;
+    const [keyId, ...formerKeyIds] = keyIds;
+    await file.writeFile(`${JSON.stringify({ schema, keyId, ...(formerKeyIds.length > 0 && { formerKeyIds }) })}\n`);
     await file.sync();
   } finally {
     await file.close();
@@ -65,8 +68,13 @@ async function readIdentity(path: string): Promise<StoreIdentity | undefined> {
     if (codeOf(error) === "ENOENT") return undefined;
     throw error;
   }
-  const match = /^\{"schema":(\d{1,6}),"keyId":"([0-9a-f]{16})"\}\n$/.exec(text);
-  return match?.[2] === undefined ? undefined : { schema: Number(match[1]), keyId: match[2] };
+  const match =
+    /^\{"schema":(\d{1,6}),"keyId":"([0-9a-f]{16})"(?:,"formerKeyIds":\[((?:"[0-9a-f]{16}",?){1,64})\])?\}\n$/.exec(
+      text,
+    );
+  if (match?.[2] === undefined) return undefined;
+  const former = [...(match[3] ?? "").matchAll(/[0-9a-f]{16}/g)].map(([id]) => id);
+  return { schema: Number(match[1]), keyIds: [match[2], ...former] };
 }
 
 async function sizeOf(path: string): Promise<number | undefined> {

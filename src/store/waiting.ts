@@ -4,13 +4,13 @@
  */
 import type { Delivery } from "../mail/delivery.ts";
 import type { FinishedMessage, QueueFilter, QueueStore } from "./queue.ts";
-import type { QueueKey } from "./seal.ts";
+import type { StoreKeys } from "./key-ring.ts";
 import { toFilterRow, toQueueItem } from "./sealed-rows.ts";
 import type { Link } from "./sqlite-link.ts";
 import type { Changed, DeliveryRow, FilterRow, GoneRow, Slice } from "./sqlite-protocol.ts";
 
 export interface WaitingDeps {
-  readonly key: QueueKey;
+  readonly keys: StoreKeys;
   readonly link: Pick<Link, "call">;
   /** Counts what runs, so that closing waits for it. */
   readonly run: <T>(operation: () => Promise<T>) => Promise<T>;
@@ -28,14 +28,14 @@ const LISTED_BY_DEFAULT = 100;
 const SLICE = 1_000;
 
 export function waitingOf(deps: WaitingDeps): WaitingPort {
-  const { key, link, run } = deps;
-  const row = (filter: QueueFilter): FilterRow => toFilterRow(filter, key);
+  const { keys, link, run } = deps;
+  const row = (filter: QueueFilter): FilterRow => toFilterRow(filter, keys);
   return {
     ...leasesOf(deps, row),
     list: async (filter) => {
       const { limit = LISTED_BY_DEFAULT } = filter;
       return (await link.call("list", { filter: row(filter), limit, after: placeOf(filter) })).map((found) =>
-        toQueueItem(found, key),
+        toQueueItem(found, keys),
       );
     },
     totals: (filter) => link.call("totals", row(filter)),

@@ -1,8 +1,13 @@
 /**
  * Schema 5: what became of messages, kept after they have gone. What an entry says is sealed with the store's history
- * key, which the queue key wraps; addresses and Message-IDs are found by keyed tags. Never edited once released.
+ * key, which the queue key wraps; addresses and Message-IDs are found by keyed tags. What names a queue key is found by
+ * it, so that keys can be changed. Never edited once released.
  */
 export const historySchema = `
+ALTER TABLE store ADD COLUMN id TEXT NOT NULL DEFAULT '';
+UPDATE store SET id = lower(hex(randomblob(16)));
+CREATE INDEX message_queue_key ON message (key_id);
+
 CREATE TABLE store_key (
   name TEXT PRIMARY KEY,
   key_id TEXT NOT NULL,

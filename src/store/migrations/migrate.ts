@@ -15,16 +15,18 @@ export function schemaOf(database: DatabaseSync): number {
   return Number(database.prepare("PRAGMA user_version").get()?.["user_version"] ?? 0);
 }
 
-/** `keyId` is remembered when the database is made. */
-export function migrate(database: DatabaseSync, keyId: string): void {
+/** `keyId` is remembered when the database is made; answers whether it was. */
+export function migrate(database: DatabaseSync, keyId: string): boolean {
   const from = schemaOf(database);
-  if (from === SCHEMA_VERSION) return;
+  if (from === SCHEMA_VERSION) return false;
   database.exec("BEGIN EXCLUSIVE");
   try {
     for (const step of STEPS.slice(from)) database.exec(step);
-    if (from === 0) database.prepare("INSERT INTO store (one, key_id) VALUES (1, ?)").run(keyId);
+    if (from === 0)
+      database.prepare("INSERT INTO store (one, key_id, id) VALUES (1, ?, lower(hex(randomblob(16))))").run(keyId);
     database.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`);
     database.exec("COMMIT");
+    return from === 0;
   } catch (error) {
     if (database.isTransaction) database.exec("ROLLBACK");
     throw error;

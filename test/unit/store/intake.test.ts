@@ -4,6 +4,7 @@ import { createFreeSpace } from "../../../src/store/free-space.ts";
 import { createIntake } from "../../../src/store/intake.ts";
 import type { Recipient } from "../../../src/mail/envelope.ts";
 import type { NewMessage } from "../../../src/store/queue.ts";
+import { createKeyRing } from "../../../src/store/key-ring.ts";
 import { createMessageKey, queueKeyFrom } from "../../../src/store/seal.ts";
 import type { SpooledBody } from "../../../src/store/spool.ts";
 import { InDoubt } from "../../../src/store/sqlite-link.ts";
@@ -25,13 +26,16 @@ function rig() {
     return free.hold(octets);
   };
   const space = { ...free, hold };
-  const intake = createIntake({ disk, key, bodies: "/data/bodies", space, onTaken: () => undefined, doubt });
+  const ring = createKeyRing(key);
+  const keys = { ring, tagging: key.tagging, history: key.tagging };
+  const deps = { disk, keys, random, bodies: "/data/bodies", space, doubt };
+  const intake = createIntake({ ...deps, onTaken: () => undefined });
   const body = (part: number, sealed: Buffer | undefined): SpooledBody => {
     const made = { messageId: facts.id, part, length: 1, key: createMessageKey(key, facts.id, random, part), sealed };
     intake.spools.onEnd(made);
     return made;
   };
-  return { disk, intake, doubt, held, body };
+  return { disk, intake, doubt, held, body, ring };
 }
 
 /** One content for each body, and a recipient and a delivery for each. */

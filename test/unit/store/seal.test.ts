@@ -155,14 +155,15 @@ it("what is sealed shares no memory with anything else, as it goes to another th
     seal(key, "header", Buffer.from("x")),
     sealDetail(key, "x", random),
     sealCourse(key, `${ID}-0`, "{}", random),
-    tagOf(queueKey, "a", "b"),
+    tagOf(queueKey.tagging, "a", "b"),
   ];
   expect(sealed.map(({ byteLength, buffer }) => buffer.byteLength - byteLength)).toEqual([0, 0, 0, 0, 16]);
 });
 
 describe("a tag", () => {
   it("is equal for equal values only, by kind and by queue key", () => {
-    const tag = (by: typeof queueKey, kind: string, value: string): string => tagOf(by, kind, value).toString("hex");
+    const tag = (by: typeof queueKey, kind: string, value: string): string =>
+      tagOf(by.tagging, kind, value).toString("hex");
     const mine = tag(queueKey, "sender", "a@b.test");
     expect(tag(queueKey, "sender", "a@b.test")).toBe(mine);
     expect(mine).toHaveLength(32);
