@@ -49,6 +49,8 @@ export function fakeQueue(rows: Row[]) {
       store.failures -= 1;
       throw new StoreError("failed", "the database is down");
     });
+  const complete = createCompletion(rows);
+  const inLane = createLanes(rows);
   const waiting = (): Row[] => rows.filter(({ leased }) => !leased);
   const lease = (found: Row[], limit: number): Delivery[] =>
     found.slice(0, limit).map((one) => {
@@ -79,7 +81,7 @@ export function fakeQueue(rows: Row[]) {
       }),
     claim: (domain, now, limit) =>
       change("claim", () => {
-        const found = waiting().filter((one) => one.domain === domain && one.at <= now);
+        const found = inLane(domain).filter((one) => one.at <= now);
         store.passed(store.claimMs);
         return lease(
           found.toSorted((a, b) => a.at - b.at),
@@ -88,7 +90,7 @@ export function fakeQueue(rows: Row[]) {
       }),
     claimExpired: (domain, now, limit) =>
       change("claimExpired", () => {
-        const found = waiting().filter((one) => one.domain === domain && one.at <= now && one.expiresAt <= now);
+        const found = inLane(domain).filter((one) => one.at <= now && one.expiresAt <= now);
         return lease(
           found.toSorted((a, b) => a.expiresAt - b.expiresAt),
           limit,
@@ -101,19 +103,17 @@ export function fakeQueue(rows: Row[]) {
           limit,
         ),
       ),
-    complete: (completion) => change("complete", () => complete(rows, completion)),
+    complete: (completion) => change("complete", () => complete(completion)),
     postpone: (lanes, { now, until, reason }) =>
       change("postpone", () => {
-        const found = waiting().filter(
-          ({ domain, at, expiresAt }) => lanes.includes(domain) && at <= now && expiresAt > now,
-        );
+        const found = lanes.flatMap(inLane).filter(({ at, expiresAt }) => at <= now && expiresAt > now);
         for (const one of found)
           Object.assign(one, { attempts: one.attempts + 1, at: Math.min(until, one.expiresAt), reason });
         return found.length;
       }),
     hasten: (lanes, now, reasons) =>
       change("hasten", () => {
-        const found = waiting().filter(({ domain, at }) => lanes.includes(domain) && at > now);
+        const found = lanes.flatMap(inLane).filter(({ at }) => at > now);
         for (const one of found) if (reasons.some((reason) => reason === one.reason)) one.at = now;
         return found.length;
       }),
@@ -134,16 +134,41 @@ export function fakeQueue(rows: Row[]) {
   return { queue, calls, shifts, store };
 }
 
-function complete(rows: Row[], { deliveryId, ended, next, counts, change }: Completion): [] {
-  const index = rows.findIndex(({ id }) => id === deliveryId);
-  const found = rows[index];
-  if (found === undefined) return [];
-  if (ended.length > 0) rows.splice(index, 1);
-  found.leased = false;
-  if (counts) found.attempts += 1;
-  if (next !== undefined) Object.assign(found, { at: next.at, reason: next.reason });
-  if (change?.noticeAt !== undefined) found.noticeAt = change.noticeAt ?? NEVER;
-  return [];
+/** What waits in a lane; sorted into lanes anew when rows have come or gone. */
+function createLanes(rows: Row[]): (lane: string) => Row[] {
+  const lanes = new Map<string, Row[]>();
+  let sorted = -1;
+  return (lane) => {
+    if (rows.length < 1_000) return rows.filter(({ domain, leased }) => domain === lane && !leased);
+    if (sorted !== rows.length) {
+      lanes.clear();
+      for (const { domain } of rows) lanes.set(domain, []);
+      for (const one of rows) lanes.get(one.domain)?.push(one);
+      sorted = rows.length;
+    }
+    return (lanes.get(lane) ?? []).filter(({ leased }) => !leased);
+  };
+}
+
+/** Looks up by id, and forgets what is gone in batches: the simulations have thousands of rows. */
+function createCompletion(rows: Row[]): (completion: Completion) => [] {
+  const byId = new Map<string, Row>();
+  const gone = new Set<Row>();
+  return ({ deliveryId, ended, next, counts, change }) => {
+    if (!byId.has(deliveryId)) for (const one of rows) byId.set(one.id, one);
+    const found = byId.get(deliveryId);
+    if (found === undefined || gone.has(found)) return [];
+    if (counts) found.attempts += 1;
+    if (next !== undefined) Object.assign(found, { at: next.at, reason: next.reason });
+    if (change?.noticeAt !== undefined) found.noticeAt = change.noticeAt ?? NEVER;
+    if (ended.length === 0) found.leased = false;
+    else gone.add(found); // and leased, so that nobody finds it
+    if (gone.size * 10 < rows.length) return [];
+    rows.splice(0, rows.length, ...rows.filter((one) => !gone.has(one)));
+    for (const { id } of gone) byId.delete(id);
+    gone.clear();
+    return [];
+  };
 }
 
 const FACTS = { envelope: { mail: { requireTls: false } } } as Delivery["message"];
