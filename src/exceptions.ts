@@ -35,12 +35,17 @@ const REMEMBERED_MS = 7 * DAY_MS;
 export function createExceptionWatch({ clock, snapshot, emit }: ExceptionWatchDeps): ExceptionWatch {
   let known = new Map<string, InForce>();
   let cancel: () => void = () => undefined;
+  /** Those that a reload no longer has since they have ended: told of until the next one. */
+  let over: readonly InForce[] = [];
   const told = { clock, emit, days: () => DAYS };
   const watches = [
     createCertificateWatch({
       ...told,
       codes: { ending: "exception-ends", ended: "exception-ended" },
-      dated: () => recent(datedExceptions(snapshot()), clock.now()),
+      dated: () => {
+        const written = inForce(snapshot().settings.policy, 0).values();
+        return recent([...written, ...over].map(datedException), clock.now());
+      },
     }),
     createCertificateWatch({
       ...told,
@@ -67,7 +72,9 @@ export function createExceptionWatch({ clock, snapshot, emit }: ExceptionWatchDe
   };
   return {
     look: () => {
+      const before = known;
       look();
+      over = [...before].flatMap(([key, one]) => (known.has(key) || one.record.endsAt > clock.now() ? [] : [one]));
       for (const watch of watches) watch.look();
     },
     stop: () => {
@@ -81,15 +88,10 @@ function recent(all: readonly Dated[], now: number): readonly Dated[] {
   return all.filter(({ endsAt }) => endsAt + REMEMBERED_MS > now);
 }
 
-function datedExceptions({ settings: { policy } }: Snapshot): readonly Dated[] {
-  return [...inForce(policy, 0).values()].map(({ partner, record: { reason, endsAt, origin } }) => ({
-    what: `The exception of ${whose(partner)} for “${reason}”`,
-    partner,
-    endsAt,
-    endsWithDay: true,
-    file: origin.file,
-    remedy: "see that the whole policy can be met, which counts from then on, or have the exception approved anew",
-  }));
+function datedException({ partner, record: { reason, endsAt, origin } }: InForce): Dated {
+  const remedy = "see that the whole policy can be met, which counts from then on, or have the exception approved anew";
+  const what = `The exception of ${whose(partner)} for “${reason}”`;
+  return { what, partner, endsAt, endsWithDay: true, file: origin.file, remedy };
 }
 
 /** What a partner inherits is told of once, where it was written. */

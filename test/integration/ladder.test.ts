@@ -165,8 +165,9 @@ describe("on_expiry: S/MIME", { timeout: 2 * LONG_MS }, () => {
     expect(count(content, "received")).toBe(1);
     expect(await dkimVerdicts(content, rig.dns)).toEqual(["example.org r rsa-sha256 pass"]);
     const notice = (await rig.got("anna@example.org")).toString();
-    expect(notice).toContain("carl@acme.test");
-    expect(notice).not.toContain("bert@acme.test");
+    expect([...notice.matchAll(/^Final-Recipient: *rfc822; *(.*)\r$/gm)].map(([, one]) => one)).toEqual([
+      "carl@acme.test",
+    ]);
   });
 
   it("is not taken where the other side offers no TLS: nothing leaves in clear, encrypted or not", async () => {

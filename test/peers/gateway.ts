@@ -8,7 +8,7 @@ import { diskFiles } from "../../src/config/files.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { selfSigned } from "../../src/config/self-signed.ts";
 import { type Gateway, startGateway } from "../../src/gateway.ts";
-import { systemClock } from "../../src/runtime/clock.ts";
+import { type Clock, systemClock } from "../../src/runtime/clock.ts";
 import { systemRandom } from "../../src/runtime/random.ts";
 import { SmtpClient } from "./smtp-client.ts";
 
@@ -40,7 +40,8 @@ export interface Letter {
 
 const DEADLINE_MS = 10_000;
 
-export async function createSite(settings: Tree = {}): Promise<Site> {
+/** `clock`: what the gateway takes for the time; a test may move it. */
+export async function createSite(settings: Tree = {}, clock: Clock = systemClock): Promise<Site> {
   const folder = await mkdtemp(join(tmpdir(), "sealpost-site-"));
   const log: Line[] = [];
   let running: Gateway | undefined;
@@ -61,9 +62,9 @@ export async function createSite(settings: Tree = {}): Promise<Site> {
     partner: async (id, content) => void (await write(`config/partners/${id}.yaml`, stringify(content))),
     gateway,
     start: async () => {
-      const deps = { files: diskFiles, env: {}, clock: systemClock, selfSigned };
+      const deps = { files: diskFiles, env: {}, clock, selfSigned };
       const started = await startGateway({
-        clock: systemClock,
+        clock,
         random: systemRandom,
         version: "test",
         loadConfig: (generation) => loadConfig(join(folder, "config/sealpost.yaml"), deps, generation),
@@ -98,6 +99,7 @@ const base: Tree = {
   listeners: [{ name: "smarthost", address: "127.0.0.1", port: 0, clients: ["127.0.0.0/8"] }],
   queue: { retry: ["1s"], reserve: "1MiB" },
   admin: { port: 0 },
+  alarms: { mail: false },
 };
 
 async function send(

@@ -118,6 +118,17 @@ describe("the end of an exception", () => {
     advance(20 * DAY);
     expect(told()).toEqual(["0 acme exception-ends raised", "0 acme exception-ends cleared"]);
   });
+  it("that a reload no longer has is told all the same, until the next one", () => {
+    const { watch, told, use, advance, timers } = rig(withException(record({ endsAt: 2 * DAY })));
+    watch.look();
+    timers.clear(); // nobody looked in time
+    advance(3 * DAY);
+    use(policy());
+    watch.look();
+    expect(told().slice(1)).toEqual(["3 acme exception-ends cleared", "3 acme exception-ended raised"]);
+    watch.look();
+    expect(told().at(-1)).toBe("3 acme exception-ended cleared");
+  });
   it("of long ago is told no more", () => {
     const { watch, told, advance } = rig(withException(record({ endsAt: DAY })));
     advance(9 * DAY);
