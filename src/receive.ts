@@ -117,7 +117,12 @@ function begin(deps: ReceiveDeps, { envelope, client, header }: Transaction): Be
       return { recipient, treatment: ruled.treatment(recipient.position, policy.treatment) };
     }),
     hop: { client, hostname: deps.hostname(), queueId: id, at, smtpUtf8: envelope.mail.smtpUtf8 },
-    expiresAt: Math.max(...recipients.map(({ expiresAt }) => expiresAt)),
+    // It is signed once, and goes as it is on every step of its ladder.
+    expiresAt: Math.max(
+      ...recipients.map(({ expiresAt, policy }) =>
+        policy.onExpiry.reduce((at, step) => at + step.lifetimeMs, expiresAt),
+      ),
+    ),
   };
   return { id, at, recipients, ruled, incoming };
 }
