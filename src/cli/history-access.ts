@@ -63,7 +63,7 @@ function overHttp(client: AdminClient): HistoryActions {
   return {
     trace: async (query, { why }) => {
       const words = new URLSearchParams({ query, ...(why !== undefined && { why }) });
-      const { entries } = bodyOf(await client.get(`/api/v1/trace?${words}`));
+      const { entries } = bodyOf(await client.get(`/api/v1/trace?${words.toString()}`));
       return Array.isArray(entries) ? (entries as TraceEntry[]) : [];
     },
     erase: async (address, { why }) => {
