@@ -44,16 +44,17 @@ export async function climb(climbing: Climbing, encrypt: EncryptStored): Promise
   if (!stands.some(({ from }) => from !== undefined)) return { settled, moved: [] };
   const moved: Encrypted[] = [];
   const encryptions = new Map<number, Encryption>();
-  for (const { from, step, part } of stands) {
+  for (const { from, step, part, isLast } of stands) {
     if (from === undefined || step === undefined) continue;
     const { made, unknown } = await encrypt({ ...part, step, rules: climbing.rules });
-    for (const position of unknown) encryptions.set(position, "unknown");
+    for (const position of unknown) encryptions.set(position, isLast ? "impossible" : "unknown");
     for (const position of made?.positions ?? []) encryptions.set(position, "made");
     if (made !== undefined) moved.push(made);
   }
   const placed = place(climbing, stands, encryptions);
   if (moved.length === 0) return { ...placed, moved };
-  const without = new Map([...encryptions].map(([position]) => [position, "unknown" as const]));
+  const without = new Map(encryptions);
+  for (const position of moved.flatMap(({ positions }) => positions)) without.set(position, "unknown");
   return { ...placed, moved, instead: { ...place(climbing, stands, without), moved: [] } };
 }
 
@@ -66,6 +67,8 @@ interface Stand {
   readonly from: number | undefined;
   /** Where that is an S/MIME step. */
   readonly step: (LadderStep & { readonly kind: "smime" }) | undefined;
+  /** They have waited on it, and its time has passed. */
+  readonly isLast: boolean;
 }
 
 function standsOf(
@@ -80,11 +83,14 @@ function standsOf(
   if (problems.size === 0) return [];
   const { onExpiry } = outbound;
   const taken = stepsTaken(delivery, onExpiry);
-  const awaits = isAwaitingEncryption(delivery, onExpiry) ? taken - 1 : undefined;
-  const from = settled.next === undefined ? taken : awaits;
+  const isExpired = settled.next === undefined;
+  const awaits = isAwaitingEncryption(delivery, onExpiry);
+  const from = awaits ? taken - 1 : isExpired ? taken : undefined;
   const step = from === undefined ? undefined : smimeAt(delivery, onExpiry, from);
   const recipients = part.recipients.filter(({ position }) => problems.has(position));
-  return [{ part: { delivery: { ...part, recipients }, outbound }, problems, taken, from, step }];
+  return [
+    { part: { delivery: { ...part, recipients }, outbound }, problems, taken, from, step, isLast: awaits && isExpired },
+  ];
 }
 
 const UNTOLD = problem("deferred", "internal-error", "The attempt ended without a result for this recipient");
