@@ -188,7 +188,8 @@ describe("on_expiry: S/MIME", { timeout: 2 * LONG_MS }, () => {
     await rig.usePartner("bert", bert);
     rig.mx.change({ ...goodMx, final: "451 4.3.0 Not now" });
     await rig.site.start();
-    await submit(rig.site, { to: "bert@acme.test", content: letter() });
+    const large = "Hello Bert, and so on.\r\n".repeat(20_000); // in a file, not in the database
+    await submit(rig.site, { to: "bert@acme.test", content: letter([], large) });
     const seen = (): readonly MxMessage[] => toAcme(rig.mx).filter(endedOnes);
     await eventually(() => seen().length >= 2, LONG_MS);
     await rig.site.gateway().stop("test");
