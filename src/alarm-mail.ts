@@ -24,11 +24,14 @@ export interface AlarmMail {
 }
 
 const MOST_AN_HOUR = 10;
+/** Mail about them would be mail about bounces, and there can be many. */
+const LOG_ONLY: ReadonlySet<string> = new Set(["undeliverable-null-sender", "undeliverable-notice"]);
 
 export function createAlarmMail(deps: AlarmMailDeps): AlarmMail {
   const mayWrite = createHourly(deps.clock, MOST_AN_HOUR);
   const inHand = new Set<Promise<void>>();
   const tell = async (alarm: Events["alarm"]): Promise<void> => {
+    if (LOG_ONLY.has(alarm.code)) return;
     const { settings } = deps.snapshot();
     const reader = readerOf(settings, alarm.partner);
     if (!settings.alarms.mail || reader === undefined || !mayWrite(formatMailbox(reader.to).toLowerCase())) return;
@@ -82,6 +85,7 @@ async function write(deps: AlarmMailDeps, alarm: Events["alarm"], { to, partner 
     ...(partner !== undefined && { partner }),
     state,
     since: Date.parse(alarm.since),
+    ...(alarm.until !== undefined && { until: Date.parse(alarm.until) }),
     remedy,
   });
   await queue.enqueue(await createOwnMail(deps)(notice, { id, now }));

@@ -1,6 +1,7 @@
 /** What the gateway itself writes, made into a message ready to be stored: null sender, DKIM-signed like other mail. */
 import type { MessageFacts } from "./mail/delivery.ts";
-import { formatDomain, type Mailbox } from "./mail/mailbox.ts";
+import type { Policy } from "./decide/policy.ts";
+import { formatDomain, type Mailbox, parseMailDomain } from "./mail/mailbox.ts";
 import type { DkimTreated } from "./mail/treatment.ts";
 import type { Emit } from "./report/events.ts";
 import type { Clock } from "./runtime/clock.ts";
@@ -31,10 +32,10 @@ export function createOwnMail(
 ): (mail: OwnMail, own: { readonly id: string; readonly now: number }) => Promise<NewMessage> {
   return async (mail, { id, now }) => {
     const { settings, decide } = deps.snapshot();
-    const { recipient } = mail;
+    const recipient = atHome(mail.recipient, settings.policy.ownDomains);
     const { partner } = decide(recipient, now);
     const expiresAt = now + settings.policy.bounceLifetimeMs;
-    const { header, dkim } = await signed(deps, mail, { now, expiresAt });
+    const { header, dkim } = await signed(deps, { ...mail, recipient }, { now, expiresAt });
     const spool = deps.queue.openSpool(id);
     await spool.write(mail.body);
     const body = await spool.end();
@@ -66,6 +67,13 @@ export function createOwnMail(
     } as const;
     return { facts, contents: [{ header, body }], deliveries: [delivery] };
   };
+}
+
+/** A TLS-only alias has no server of its own: its mail is for the same person at the domain that it stands for. */
+function atHome(mailbox: Mailbox, ownDomains: Policy["ownDomains"]): Mailbox {
+  const own = ownDomains.find(({ tlsOnlyAlias }) => tlsOnlyAlias === formatDomain(mailbox.domain));
+  const domain = own && parseMailDomain(own.domain);
+  return domain === undefined ? mailbox : { ...mailbox, domain };
 }
 
 /** As the policy of its recipient says; it goes in any case. */

@@ -2,7 +2,7 @@
 import { formatMailbox, type Mailbox, needsSmtpUtf8 } from "../mail/mailbox.ts";
 import { headerLine, mailDate, visible } from "./header-line.ts";
 import { part } from "./mime.ts";
-import { renderText } from "./render.ts";
+import { type Block, renderText } from "./render.ts";
 import { text } from "./notice-text.ts";
 import { type Language, wordingOf } from "./wording.ts";
 
@@ -20,6 +20,8 @@ export interface AlarmNoticeInput {
   readonly state: "raised" | "cleared";
   /** Epoch ms. */
   readonly since: number;
+  /** Epoch ms, where it has an end. */
+  readonly until?: number;
   readonly remedy: string;
 }
 
@@ -37,6 +39,10 @@ export function alarmNotice(input: AlarmNoticeInput): AlarmNotice {
   const code = visible(input.code, 60);
   const about = input.partner === undefined ? "" : visible(input.partner, 100);
   const raised = input.state === "raised";
+  const times = [
+    alarm.since(wording.date(input.since)),
+    ...(input.until === undefined ? [] : [alarm.until(wording.date(input.until))]),
+  ];
   const header = [
     headerLine("Date", mailDate(now)),
     headerLine("From", `${wording.senderName} <MAILER-DAEMON@${hostname}>`),
@@ -47,9 +53,10 @@ export function alarmNotice(input: AlarmNoticeInput): AlarmNotice {
     headerLine("Content-Language", language),
     headerLine("MIME-Version", "1.0"),
   ];
-  const blocks = [
-    text(alarm.opening({ hostname, since: wording.date(input.since) })),
+  const blocks: Block[] = [
+    text(alarm.opening(hostname)),
     text((raised ? alarm.raised : alarm.cleared)(code, about)),
+    { kind: "list", items: times },
     ...(raised ? [text(wording.copy.remedy(visible(input.remedy, 1_000)))] : []),
   ];
   const body = part("text/plain; charset=utf-8", renderText(blocks));

@@ -5,12 +5,12 @@
 import type { Recipient } from "../mail/envelope.ts";
 import { formatMailbox, type Mailbox } from "../mail/mailbox.ts";
 import type { Reason } from "../mail/outcome.ts";
-import type { Delayed } from "./delivery-status.ts";
+import { type Delayed, statusOf } from "./delivery-status.ts";
 import { visible } from "./header-line.ts";
-import { isRedacted, languageFor, type Notice, type NoticeFacts, noticeOf } from "./notice.ts";
-import { isTls, openingOf, recipientList, text } from "./notice-text.ts";
+import { houseLanguage, isRedacted, languageFor, type Notice, type NoticeFacts, noticeOf } from "./notice.ts";
+import { openingOf, recipientList, text } from "./notice-text.ts";
 import type { Block } from "./render.ts";
-import { type Wording, wordingOf } from "./wording.ts";
+import { type Language, type Wording, wordingOf } from "./wording.ts";
 
 export interface DelayNoticeInput extends NoticeFacts {
   readonly recipients: readonly Recipient[];
@@ -25,7 +25,7 @@ export function delayNotice(input: DelayNoticeInput): Notice | undefined {
   const { message, domain, postmaster } = input;
   const sender = message.envelope.reversePath;
   if (sender === null || message.notice) return undefined;
-  const reported = reportedOf(input, input.recipients.filter(wantsNotice));
+  const reported = reportedOf(input, input.recipients.filter(wantsDelayNotice));
   if (reported.length === 0) return undefined;
   const language = languageFor(input);
   const wording = wordingOf(language);
@@ -39,8 +39,9 @@ export function delayNotice(input: DelayNoticeInput): Notice | undefined {
       text(delay.opening(openingOf({ ...input, withOriginal }, wording))),
       text(delay.notReached),
       recipientList(reported, wording),
-      ...reasonBlocks(input, wording),
+      reasonBlock(input, wording),
       text(delay.lastTry(wording.date(input.lastTryAt))),
+      technicalBlock(input, reported, wording),
       text((withOriginal ? failure.closing : failure.redacted)(postmaster)),
     ],
     reported,
@@ -49,8 +50,8 @@ export function delayNotice(input: DelayNoticeInput): Notice | undefined {
   });
 }
 
-/** RFC 3461 §4.1: without NOTIFY, delay may be reported. */
-function wantsNotice({ notify }: Recipient): boolean {
+/** RFC 3461 §4.1: without NOTIFY, delay may be reported; a list without DELAY forbids it. */
+export function wantsDelayNotice({ notify }: Recipient): boolean {
   return notify === undefined || notify.includes("DELAY");
 }
 
@@ -58,12 +59,14 @@ function reportedOf({ last, lastTryAt }: DelayNoticeInput, recipients: readonly 
   return recipients.map((recipient) => ({ recipient, end: "delayed", problem: last, until: lastTryAt }));
 }
 
-function reasonBlocks(
-  { last: { reason }, domain, encryptionDemanded }: DelayNoticeInput,
-  { failure, reasons }: Wording,
-): Block[] {
-  const stayed = encryptionDemanded && isTls(reason) ? ` ${failure.stayedEncrypted}` : "";
-  return [text(`${failure.because(reasons[reason](domain))}${stayed}`)];
+/** Of mail that waits nothing has left in clear where encryption is demanded, whatever it waits for. */
+function reasonBlock({ last, domain, encryptionDemanded }: DelayNoticeInput, { failure, reasons }: Wording): Block {
+  const because = failure.because(reasons[last.reason](domain));
+  return text(encryptionDemanded ? `${because} ${failure.stayedEncrypted}` : because);
+}
+
+function technicalBlock({ last }: DelayNoticeInput, reported: readonly Delayed[], { failure }: Wording): Block {
+  return text(failure.technical(last.reason, [...new Set(reported.map(statusOf))].join(", ")));
 }
 
 export interface OwnerCopyInput extends DelayNoticeInput {
@@ -71,15 +74,14 @@ export interface OwnerCopyInput extends DelayNoticeInput {
   /** The partner's name, for people. */
   readonly partner: string;
   /** What an administrator can do about it: one sentence. */
-  readonly remedy: string;
+  readonly remedy: Readonly<Record<Language, string>>;
 }
 
 export function ownerCopy(input: OwnerCopyInput): Notice {
   const { message, owner, hostname, last } = input;
-  // In the language of the house, not of a message that its reader does not see.
-  const language = input.language === "auto" ? (input.senderLanguage ?? "en") : input.language;
+  const language = houseLanguage(input);
   const wording = wordingOf(language);
-  const { copy, delay, failure } = wording;
+  const { copy, delay } = wording;
   const partner = visible(input.partner, 100);
   const reported = reportedOf(input, input.recipients);
   const sender = message.envelope.reversePath;
@@ -92,9 +94,12 @@ export function ownerCopy(input: OwnerCopyInput): Notice {
       text(copy.sender(sender === null ? "<>" : visible(formatMailbox(sender), 400))),
       text(delay.notReached),
       recipientList(reported, wording),
-      ...reasonBlocks(input, wording),
-      text(failure.technical(last.reason, visible(last.detail, 300))),
-      text(copy.remedy(input.remedy)),
+      reasonBlock(input, wording),
+      text(copy.lastTry(wording.date(input.lastTryAt))),
+      text(copy.remedy(input.remedy[language])),
+      technicalBlock(input, reported, wording),
+      ...(last.detail === "" ? [] : ([{ kind: "list", items: [visible(last.detail, 300)] }] as const)),
+      text(copy.queueId(message.id)),
     ],
     reported,
     language,

@@ -27,7 +27,10 @@ export interface Delayed {
   readonly until: number;
 }
 
-/** One recipient whose host has the message. `relayed`: it tells nobody of what comes after (RFC 3461 §5.2.7). */
+/**
+ * One recipient whose host has the message. `relayed`, since what becomes of it there is not known here: `delivered`
+ * would say that it lies in the mailbox (RFC 3464 §2.3.3).
+ */
 export interface Reached {
   readonly recipient: Recipient;
   readonly end: "relayed";
@@ -71,8 +74,10 @@ function recipientFields(reported: Reported, at: number, most: number): string {
     headerLine("Status", statusOf(reported)),
     remoteMta === undefined ? "" : headerLine("Remote-MTA", `dns; ${printable(remoteMta, 255)}`),
     headerLine("Diagnostic-Code", diagnosticCode(reported, most)),
-    headerLine("Last-Attempt-Date", mailDate(at)),
-    reported.end === "delayed" ? headerLine("Will-Retry-Until", mailDate(reported.until)) : "",
+    // A delay notice is made between two attempts, and when the last was is not kept.
+    reported.end === "delayed"
+      ? headerLine("Will-Retry-Until", mailDate(reported.until))
+      : headerLine("Last-Attempt-Date", mailDate(at)),
   ].join("");
 }
 

@@ -4,8 +4,11 @@ import { type About, isTls, openingOf, recipientList, text } from "./notice-text
 import type { Block } from "./render.ts";
 import type { Wording } from "./wording.ts";
 
-export interface FailureFacts extends About {
+export interface FailureFacts extends About, UnreachedFacts {
   readonly postmaster: string;
+}
+
+export interface UnreachedFacts {
   readonly domain: string;
   readonly unreached: readonly Unreached[];
   readonly encryptionDemanded: boolean;
@@ -16,12 +19,16 @@ const MOST_REPLIES = 3;
 
 export function failureBlocks(facts: FailureFacts, wording: Wording): readonly Block[] {
   const { failure } = wording;
-  const groups = [...groupByReason(facts.unreached).values()];
   return [
     text(failure.opening(openingOf(facts, wording))),
-    ...groups.flatMap((group) => groupBlocks(group, facts, wording)),
+    ...groupedBlocks(facts, wording),
     text((facts.withOriginal ? failure.closing : failure.redacted)(facts.postmaster)),
   ];
+}
+
+/** Who was not reached, and why. */
+export function groupedBlocks(facts: UnreachedFacts, wording: Wording): readonly Block[] {
+  return [...groupByReason(facts.unreached).values()].flatMap((group) => groupBlocks(group, facts, wording));
 }
 
 function groupByReason(unreached: readonly Unreached[]): Map<string, [Unreached, ...Unreached[]]> {
@@ -37,7 +44,7 @@ function groupByReason(unreached: readonly Unreached[]): Map<string, [Unreached,
 
 function groupBlocks(
   group: readonly [Unreached, ...Unreached[]],
-  { domain, encryptionDemanded }: FailureFacts,
+  { domain, encryptionDemanded }: UnreachedFacts,
   wording: Wording,
 ): Block[] {
   const { failure, reasons } = wording;

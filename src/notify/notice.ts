@@ -41,7 +41,7 @@ export interface NoticeFacts {
   readonly language: "auto" | Language;
   /** Of the domain of who gets the notice, if it states one. */
   readonly senderLanguage?: Language;
-  /** The level in force demanded TLS: only then it can be said that nothing left in clear. */
+  /** Every attempt demanded TLS: only then it can be said that nothing left in clear. */
   readonly encryptionDemanded: boolean;
 }
 
@@ -79,6 +79,11 @@ export function isRedacted({ envelope, demands }: MessageFacts): boolean {
 export function languageFor({ language, header, senderLanguage }: NoticeFacts): Language {
   if (language !== "auto") return language;
   return languageOf(fieldValues(header, "Content-Language")[0]) ?? senderLanguage ?? "en";
+}
+
+/** The language of the house, for a reader who has not seen the original. */
+export function houseLanguage({ language, senderLanguage }: NoticeFacts): Language {
+  return language === "auto" ? (senderLanguage ?? "en") : language;
 }
 
 function noticeHeader({ id, hostname, now, message, header }: NoticeFacts, text: NoticeText): string {

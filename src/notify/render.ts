@@ -5,6 +5,7 @@ export type Block =
   | { readonly kind: "list"; readonly items: readonly string[] };
 
 const WIDTH = 76;
+const STYLE = "font-family: sans-serif; line-height: 1.5; max-width: 42em";
 
 export function renderText(blocks: readonly Block[]): string {
   const texts = blocks.map((block) => {
@@ -19,7 +20,7 @@ export function renderHtml(blocks: readonly Block[], language: string): string {
     if (block.kind === "text") return `<p>${escape(block.text)}</p>`;
     return `<ul>\r\n${block.items.map((item) => `<li>${escape(item)}</li>`).join("\r\n")}\r\n</ul>`;
   });
-  return `<!DOCTYPE html>\r\n<html lang="${escape(language)}"><body>\r\n${texts.join("\r\n")}\r\n</body></html>\r\n`;
+  return `<!DOCTYPE html>\r\n<html lang="${escape(language)}"><body style="${STYLE}">\r\n${texts.join("\r\n")}\r\n</body></html>\r\n`;
 }
 
 /** Breaks at spaces; `indent` stands before every line but the first. */

@@ -53,12 +53,13 @@ export const german: Wording = {
     andMore: (count) => `und ${count} weitere`,
     because: (reason) => `Der Grund: ${reason}.`,
     expired: "Es wurde wiederholt versucht, bis die Frist abgelaufen war; dies ist der letzte Grund.",
-    stayedEncrypted: "Die Nachricht hat das Haus nicht unverschlüsselt verlassen.",
+    stayedEncrypted: "Für diese Empfänger hat die Nachricht das Haus nicht unverschlüsselt verlassen.",
     mayHaveArrived: "Die Verbindung brach ganz am Ende eines Versuchs ab: Die Nachricht kann dennoch angekommen sein.",
     theySaid: "Das andere Mailsystem antwortete:",
     technical: (reason, status) => `Technischer Name des Grundes: ${reason} (Status ${status}).`,
     closing: (postmaster) => `Fragen beantwortet ${postmaster}. Der Kopf Ihrer Nachricht ist angehängt.`,
-    redacted: (postmaster) => `Fragen beantwortet ${postmaster}.`,
+    redacted: (postmaster) =>
+      `Fragen beantwortet ${postmaster}. Ihre Nachricht verlangt Schutz auf dem ganzen Weg: Deshalb wird hier nichts aus ihrem Kopf wiederholt.`,
   },
   delay: {
     subject: (domain) => `Verzögert: Ihre Nachricht an ${domain}`,
@@ -86,18 +87,23 @@ export const german: Wording = {
   copy: {
     subject: (partner) => `Mail an ${partner} wartet`,
     opening: ({ hostname, partner, received }) =>
-      `Hier ist das Mail-Gateway ${hostname}. Sie sind für den Partner ${partner} zuständig. Eine Nachricht an diesen Partner wartet seit ${received}; ihr Absender wurde ebenfalls benachrichtigt.`,
+      `Hier ist das Mail-Gateway ${hostname}. Sie betreuen den Partner ${partner}. Eine Nachricht an diesen Partner wartet seit dem ${received}.`,
     sender: (address) => `Absender: ${address}`,
+    lastTry: (date) => `Die Zustellung wird immer wieder versucht, zuletzt am ${date}.`,
     remedy: (text) => `Was hilft: ${text}`,
+    queueId: (id) => `Kennung der Nachricht in der Warteschlange, für Ihren Administrator: ${id}`,
   },
   alarm: {
     raised: (code, partner) => `Alarm: ${code}${partner === "" ? "" : ` (${partner})`}`,
     cleared: (code, partner) => `Vorbei: ${code}${partner === "" ? "" : ` (${partner})`}`,
-    opening: ({ hostname, since }) => `Hier ist das Mail-Gateway ${hostname}. Seit ${since}:`,
+    opening: (hostname) => `Hier ist das Mail-Gateway ${hostname}.`,
+    since: (date) => `Seit: ${date}`,
+    until: (date) => `Bis: ${date}`,
   },
   undeliverable: {
     subject: (domain) => `Eine Benachrichtigung an ${domain} war unzustellbar`,
     opening: ({ hostname, received }) =>
-      `Hier ist das Mail-Gateway ${hostname}. Eine Benachrichtigung vom ${received} konnte dem Absender, für den sie bestimmt war, nicht zugestellt werden. Ihr Kopf ist angehängt.`,
+      `Hier ist das Mail-Gateway ${hostname}. Eine Benachrichtigung vom ${received} konnte der Person, für die sie bestimmt war, nicht zugestellt werden.`,
+    closing: "Der Kopf dieser Benachrichtigung ist angehängt. Weiteres wird dazu nicht verschickt.",
   },
 };

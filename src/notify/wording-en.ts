@@ -50,12 +50,13 @@ export const english: Wording = {
     andMore: (count) => `and ${count} more`,
     because: (reason) => `The reason: ${reason}.`,
     expired: "It was tried again and again until its time had passed; this is the last reason.",
-    stayedEncrypted: "The message has not left the house unencrypted.",
+    stayedEncrypted: "For these recipients, the message has not left the house unencrypted.",
     mayHaveArrived: "The connection broke at the very end of one attempt: the message may have arrived nevertheless.",
     theySaid: "The other mail system said:",
     technical: (reason, status) => `Technical name of the reason: ${reason} (status ${status}).`,
     closing: (postmaster) => `If you have questions, please ask ${postmaster}. The header of your message is attached.`,
-    redacted: (postmaster) => `If you have questions, please ask ${postmaster}.`,
+    redacted: (postmaster) =>
+      `If you have questions, please ask ${postmaster}. Your message demands protection all the way, so nothing of its header is repeated here.`,
   },
   delay: {
     subject: (domain) => `Delayed: your message to ${domain}`,
@@ -83,18 +84,23 @@ export const english: Wording = {
   copy: {
     subject: (partner) => `Mail to ${partner} is waiting`,
     opening: ({ hostname, partner, received }) =>
-      `This is the mail gateway ${hostname}. You are the owner of the partner ${partner}. A message to this partner has been waiting since ${received}; its sender was told as well.`,
+      `This is the mail gateway ${hostname}. You look after the partner ${partner}. A message to this partner has been waiting since ${received}.`,
     sender: (address) => `Its sender: ${address}`,
+    lastTry: (date) => `It is tried again and again; the last try will be on ${date}.`,
     remedy: (text) => `What helps: ${text}`,
+    queueId: (id) => `Queue id of the message, for your administrator: ${id}`,
   },
   alarm: {
     raised: (code, partner) => `Alarm: ${code}${partner === "" ? "" : ` (${partner})`}`,
     cleared: (code, partner) => `Over: ${code}${partner === "" ? "" : ` (${partner})`}`,
-    opening: ({ hostname, since }) => `This is the mail gateway ${hostname}. Since ${since}:`,
+    opening: (hostname) => `This is the mail gateway ${hostname}.`,
+    since: (date) => `Since: ${date}`,
+    until: (date) => `Until: ${date}`,
   },
   undeliverable: {
     subject: (domain) => `A notice to ${domain} could not be delivered`,
     opening: ({ hostname, received }) =>
-      `This is the mail gateway ${hostname}. A notice that it wrote on ${received} could not be delivered to the sender it was meant for. Its header is attached.`,
+      `This is the mail gateway ${hostname}. A notice that it wrote on ${received} could not be delivered to the person it was meant for.`,
+    closing: "The header of that notice is attached. Nothing more will be sent about it.",
   },
 };

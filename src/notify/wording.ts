@@ -48,26 +48,30 @@ export interface CopyWording {
   readonly subject: (partner: string) => string;
   readonly opening: (of: { readonly hostname: string; readonly partner: string; readonly received: string }) => string;
   readonly sender: (address: string) => string;
+  readonly lastTry: (date: string) => string;
   readonly remedy: (text: string) => string;
+  readonly queueId: (id: string) => string;
 }
 
 /** By mail to the owner of a partner or the postmaster. `partner` is empty where it concerns none. */
 export interface AlarmWording {
   readonly raised: (code: string, partner: string) => string;
   readonly cleared: (code: string, partner: string) => string;
-  readonly opening: (of: { readonly hostname: string; readonly since: string }) => string;
+  readonly opening: (hostname: string) => string;
+  readonly since: (date: string) => string;
+  readonly until: (date: string) => string;
 }
 
 /** To the postmaster, when a notice of ours could not be delivered. */
 export interface UndeliverableWording {
   readonly subject: (domain: string) => string;
   readonly opening: (of: { readonly hostname: string; readonly received: string }) => string;
+  readonly closing: string;
 }
 
 export interface FailureWording {
   readonly subject: (domain: string) => string;
-  /** Who writes, about which message. */
-  readonly opening: (of: { readonly hostname: string; readonly received: string; readonly subject: string }) => string;
+  readonly opening: Opening;
   readonly notReached: string;
   readonly andMore: (count: number) => string;
   readonly because: (reason: string) => string;

@@ -1,103 +1,22 @@
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Recipient } from "../../../src/mail/envelope.ts";
-import { type Mailbox, parseMailbox } from "../../../src/mail/mailbox.ts";
 import { problem, type Reason } from "../../../src/mail/outcome.ts";
 import type { Unreached } from "../../../src/notify/delivery-status.ts";
-import { failureNotice, type FailureNoticeInput } from "../../../src/notify/failure-notice.ts";
+import { failureNotice } from "../../../src/notify/failure-notice.ts";
 import type { Notice } from "../../../src/notify/notice.ts";
 import { english } from "../../../src/notify/wording-en.ts";
 import { german } from "../../../src/notify/wording-de.ts";
-import { type Entity, field, fieldGroups, names, readNotice } from "./read-notice.ts";
+import { EXPIRED, facts, flat, mailbox, present, recipient, REFUSED, shown, take } from "./notice-rig.ts";
+import { field } from "./read-notice.ts";
 
-function mailbox(text: string): Mailbox {
-  const parsed = parseMailbox(text);
-  if (parsed === undefined) throw new Error(text);
-  return parsed;
-}
+type Changes = Parameters<typeof facts>[0] & { readonly unreached?: readonly Unreached[] };
 
-function recipient(address: string, more: Partial<Recipient> = {}): Recipient {
-  return { position: 0, mailbox: mailbox(address), ...more };
-}
-
-const NO_TLS = problem("deferred", "starttls-not-supported", "mx.acme.example offers no STARTTLS");
-const UNKNOWN_USER = problem("failed", "smtp-5xx", "The peer refused the recipient", {
-  code: 550,
-  enhancedCode: "5.1.1",
-  text: "No such user here",
-});
-
-const EXPIRED: Unreached = { recipient: recipient("bob@acme.example"), end: "expired", problem: NO_TLS };
-const REFUSED: Unreached = { recipient: recipient("eve@acme.example"), end: "failed", problem: UNKNOWN_USER };
-
-interface Changes extends Partial<FailureNoticeInput> {
-  readonly sender?: Mailbox | null;
-  readonly envid?: string;
-  readonly ownNotice?: boolean;
-}
-
-function input({ sender, envid, ownNotice, ...changes }: Changes = {}): FailureNoticeInput {
-  return {
-    id: "0123456789abcdef0123456789abcdef",
-    hostname: "relay.example.org",
-    postmaster: "postmaster@example.org",
-    now: Date.UTC(2026, 10, 18, 11, 6, 40),
-    domain: "acme.example",
-    message: {
-      id: "fedcba9876543210fedcba9876543210",
-      envelope: {
-        reversePath: sender === undefined ? mailbox("anna@example.org") : sender,
-        mail: { body: "7BIT", smtpUtf8: false, requireTls: false, ...(envid !== undefined && { envid }) },
-        recipients: [],
-      },
-      size: 1000,
-      receivedAt: Date.UTC(2026, 10, 17, 7, 20),
-      listener: "smarthost",
-      client: { address: "127.0.0.1", port: 4711, helo: "client", via: "network" },
-      notice: ownNotice === true,
-      contents: [{ size: 1000 }],
-    },
-    header: Buffer.from("From: anna@example.org\r\nMessage-ID: <1@example.org>\r\nSubject: Lunch\r\n\r\n"),
-    unreached: [EXPIRED],
-    language: "en",
-    encryptionDemanded: true,
-    ...changes,
-  };
+function input({ unreached = [EXPIRED], ...changes }: Changes = {}) {
+  return { ...facts(changes), unreached };
 }
 
 function made(changes: Changes = {}): Notice {
-  const notice = failureNotice(input(changes));
-  if (notice === undefined) throw new Error("no notice");
-  return notice;
+  return present(failureNotice(input(changes)));
 }
-
-interface Taken {
-  readonly whole: Entity;
-  readonly plain: string;
-  readonly html: string;
-  readonly message: Pick<Entity, "fields">;
-  readonly recipients: Pick<Entity, "fields">[];
-  readonly original: string;
-}
-
-function take(notice: Notice): Taken {
-  const whole = readNotice(notice);
-  const [words, status, headers, ...more] = whole.parts;
-  const [plain, html, ...others] = words?.parts ?? [];
-  const [message, ...recipients] = fieldGroups(status?.text ?? "");
-  if (!plain || !html || !status || !headers || !message || more.length + others.length > 0) throw new Error("parts");
-  expect([words?.type.split(";")[0], plain.type, html.type, status.type, headers.type]).toEqual([
-    "multipart/alternative",
-    "text/plain; charset=utf-8",
-    "text/html; charset=utf-8",
-    "message/delivery-status",
-    "text/rfc822-headers",
-  ]);
-  return { whole, plain: plain.text, html: html.text, message, recipients, original: headers.text };
-}
-
-/** Text as people read it, its line breaks undone. */
-const flat = (text: string): string => text.replace(/\s+/g, " ");
 
 describe("a failure notice", () => {
   it("is a report to the sender that nobody answers [RFC 6522 §3, RFC 3834 §5]", () => {
@@ -151,11 +70,11 @@ describe("a failure notice", () => {
 
   it("tells people in plain words, and names the RFC 8460 result type", () => {
     const { plain, html } = take(made({ unreached: [EXPIRED, REFUSED] }));
-    for (const text of [flat(plain), flat(html.replace(/<[^>]*>/g, " ").replaceAll("&quot;", '"'))]) {
+    for (const text of [flat(plain), shown(html)]) {
       expect(text).toContain("relay.example.org");
       expect(text).toContain('Your message "Lunch" of 17 November 2026 at 07:20 UTC was not delivered');
       expect(text).toContain("the mail system of acme.example offers no encryption at present");
-      expect(text).toContain("The message has not left the house unencrypted.");
+      expect(text).toContain("For these recipients, the message has not left the house unencrypted.");
       expect(text).toContain("starttls-not-supported (status 5.4.7)");
       expect(text).toContain("bob@acme.example");
       expect(text).toContain("550 5.1.1 No such user here");
@@ -168,7 +87,7 @@ describe("a failure notice", () => {
     expect(field(whole, "Subject")).toBe("Nicht zugestellt: Ihre Nachricht an acme.example");
     for (const text of [plain, html].map(flat)) {
       expect(text).toContain("das Mailsystem von acme.example bietet zurzeit keine Verschlüsselung an");
-      expect(text).toContain("Die Nachricht hat das Haus nicht unverschlüsselt verlassen.");
+      expect(text).toContain("Für diese Empfänger hat die Nachricht das Haus nicht unverschlüsselt verlassen.");
       expect(text).toContain("17. November 2026");
     }
     expect(html).toContain('<html lang="de">');
@@ -223,7 +142,7 @@ describe("a failure notice", () => {
     expect(notice.header.length + notice.body.length).toBeLessThanOrEqual(50_000);
     const { recipients, original, plain } = take(notice);
     expect(recipients).toHaveLength(50);
-    expect(original.startsWith("Subject: x\r\n")).toBe(true);
+    expect(original).toMatch(/^Subject: x\r\n/);
     expect(plain).toContain("and 20 more");
   });
 
@@ -281,102 +200,5 @@ describe("the language", () => {
     const [en, de] = [english.reasons[reason]("acme.example"), german.reasons[reason]("acme.example")];
     expect(en).not.toBe(de);
     for (const text of [en, de]) expect(text).toMatch(/^\p{L}.*[^.]$/u);
-  });
-});
-
-const FIELDS = [
-  "Original-Recipient",
-  "Final-Recipient",
-  "Action",
-  "Status",
-  "Remote-MTA",
-  "Diagnostic-Code",
-  "Last-Attempt-Date",
-];
-
-/** The shape that no text of others may change. */
-function expectSound(notice: Notice, recipients: number): Taken {
-  const bytes = Buffer.concat([notice.header, notice.body]).toString("latin1");
-  expect(bytes).not.toMatch(/[^\x20-\x7e\r\n\t]|\r(?!\n)|[^\r]\n/);
-  for (const line of bytes.split("\r\n")) expect(line.length).toBeLessThanOrEqual(998);
-  const taken = take(notice);
-  const expected = ["Date", "From", "To", "Subject", "Message-ID", "References", "Auto-Submitted", "Content-Language"];
-  expect([...expected, "MIME-Version", "Content-Type"]).toEqual(expect.arrayContaining(names(taken.whole)));
-  expect(taken.recipients).toHaveLength(recipients);
-  for (const group of taken.recipients) {
-    expect(FIELDS).toEqual(expect.arrayContaining(names(group)));
-    expect(new Set(names(group)).size).toBe(group.fields.length);
-    expect(field(group, "Status")).toMatch(/^5\.\d{1,3}\.\d{1,3}$/);
-  }
-  expect(taken.html.replace(/<\/?(?:p|ul|li)>|<\/?html[^<>]*>|<\/?body>|<!DOCTYPE html>/g, "")).not.toMatch(/[<>]/);
-  return taken;
-}
-
-describe("text of others", () => {
-  it.each([
-    ["a line end", "no\r\nBcc: victim@example.net"],
-    ["a bare CR", "no\rBcc: victim@example.net"],
-    ["a bare LF", "no\nBcc: victim@example.net"],
-    ["the end of the header", "no\r\n\r\n<script>alert(1)</script>"],
-    ["NUL", "no\0Bcc: x"],
-    ["other line ends of Unicode", "no\u2028Bcc: x\u2029Bcc: y\u0085Bcc: z\vBcc: a"],
-    ["a boundary", "no\r\n--=_0123456789abcdef0123456789abcdef_r--\r\n"],
-    ["marks that turn the direction of reading", "no \u202egnp.exe"],
-    ["HTML", "<img src=x onerror=alert(1)> & \"'"],
-    ["an encoded-word", "=?utf-8?Q?=0D=0ABcc:_x?="],
-    ["a lone surrogate", "no \ud800"],
-    ["very long words", "x".repeat(100_000)],
-  ])("cannot break the notice: %s", (_, hostile) => {
-    const peer = problem("failed", "smtp-5xx", hostile, { code: 550, enhancedCode: hostile, text: hostile });
-    const unreached: Unreached[] = [
-      { ...REFUSED, problem: peer, remoteMta: hostile },
-      { ...EXPIRED, problem: problem("deferred", "validation-failure", hostile) },
-      { ...EXPIRED, problem: { ...NO_TLS, status: hostile }, end: "failed" },
-      { ...EXPIRED, recipient: recipient("bob@acme.example", { orcpt: `rfc822;${hostile}` }) },
-      { ...EXPIRED, recipient: recipient("bob@acme.example", { orcpt: hostile }) },
-    ];
-    const header = Buffer.from(
-      `Subject: ${hostile}\r\nMessage-ID: <${hostile}>\r\nContent-Language: ${hostile}\r\n\r\n`,
-    );
-    const { whole } = expectSound(made({ unreached, header, envid: hostile }), 5);
-    expect(names(whole)).not.toContain("Bcc");
-  });
-
-  it("cannot break it with xtext that decodes to line ends [RFC 3461 §4]", () => {
-    const orcpt = "rfc822;a+0D+0ABcc:+20x@acme.example";
-    const notice = made({
-      unreached: [{ ...EXPIRED, recipient: recipient("a@b.example", { orcpt }) }],
-      envid: "a+0D+0Ab",
-    });
-    const { recipients, message } = expectSound(notice, 1);
-    expect(field(recipients[0] ?? { fields: [] }, "Original-Recipient")).toBeUndefined();
-    expect(field(message, "Original-Envelope-Id")).toBeUndefined();
-  });
-
-  it("cannot break it, whatever it is", () => {
-    const hostile = fc.oneof(
-      fc.array(fc.nat(0xffff), { maxLength: 300 }).map((units) => String.fromCharCode(...units)),
-      fc.string({
-        unit: fc.constantFrom("\r", "\n", "\0", " ", "-", "=", "?", "+0D", ":", "a", "ü", "<", "_r"),
-        maxLength: 300,
-      }),
-    );
-    const bytes = fc.uint8Array({ maxLength: 400 });
-    fc.assert(
-      fc.property(hostile, hostile, hostile, bytes, (text, other, third, octets) => {
-        const peer = problem("failed", "smtp-5xx", text, { code: 550, enhancedCode: third, text: other });
-        const unreached: Unreached[] = [
-          { ...REFUSED, problem: peer, remoteMta: text },
-          {
-            recipient: recipient("a@b.example", { orcpt: `utf-8;${third}` }),
-            end: "failed",
-            problem: { ...NO_TLS, detail: other },
-          },
-        ];
-        const header = Buffer.concat([Buffer.from("Subject: "), octets, Buffer.from("\r\n\r\n")]);
-        expectSound(made({ unreached, header, envid: text, language: "de" }), 2);
-      }),
-      { numRuns: 100 },
-    );
   });
 });

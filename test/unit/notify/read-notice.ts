@@ -9,7 +9,7 @@ export interface Entity {
   readonly parts: readonly Entity[];
 }
 
-export function readNotice({ header, body }: Notice): Entity {
+export function readNotice({ header, body }: Pick<Notice, "header" | "body">): Entity {
   return readEntity(Buffer.concat([header, body]).toString("latin1"));
 }
 

@@ -112,6 +112,17 @@ describe("an alarm", () => {
     expect(events.length).toBe(1);
   });
 
+  it.each(["undeliverable-null-sender", "undeliverable-notice"])(
+    "about mail that nobody can be told of is only logged: %s",
+    async (code) => {
+      const { alarms, stored, events } = rig();
+      alarms.emit("alarm", { ...ALARM, code });
+      await alarms.ended();
+      expect(stored).toEqual([]);
+      expect(events.length).toBe(1);
+    },
+  );
+
   it("that cannot be stored is an error in the log, and no alarm about an alarm", async () => {
     const { alarms, events } = rig({ fails: true });
     alarms.emit("alarm", ALARM);
