@@ -87,14 +87,16 @@ export async function assemble(
 
 /** Ascending; a notice at an age that no mail reaches is told nobody. */
 function delayNotices({ problems }: Building, { value, tree }: Checked<Gateway>): readonly number[] {
-  const steps = value.queue.delay_notices.toSorted((a, b) => a - b);
-  const late = value.queue.delay_notices.findIndex((age) => age >= value.queue.lifetime);
-  const at = keyAt(tree, ["queue", "delay_notices"]);
-  if (late >= 0 && at !== undefined) {
-    const remedy = "write ages below queue.lifetime";
-    problems.warn(originAt(tree, ["queue", "delay_notices", late]), "no mail waits that long", remedy);
+  const { delay_notices: ages, lifetime } = value.queue;
+  for (const [index, age] of ages.entries()) {
+    const at = originAt(tree, ["queue", "delay_notices", index]);
+    if (keyAt(tree, ["queue", "delay_notices"]) === undefined) continue;
+    if (ages.indexOf(age) < index) problems.add(at, "this age is written twice", "remove one of them");
+    else if (age >= lifetime) {
+      problems.warn(at, "no mail waits that long: nobody will be told", "write ages below queue.lifetime");
+    }
   }
-  return steps;
+  return ages.toSorted((a, b) => a - b);
 }
 
 function listenersOf(building: Building, { value, tree, broken }: Checked<Gateway>): ListenerSettings[] {

@@ -9,7 +9,7 @@ import { keyAt, originAt, partAt } from "./located.ts";
 import { buildOutbound, type OutboundRequest } from "./outbound-policy.ts";
 import { buildOwnDomains } from "./own-domains.ts";
 import { createOwnership, type Ownership } from "./ownership.ts";
-import { checkMode } from "./mode.ts";
+import { checkModes } from "./mode.ts";
 import { buildPartner } from "./partners.ts";
 import { buildRules } from "./rules.ts";
 import type { Gateway } from "./schema/gateway.ts";
@@ -32,8 +32,7 @@ export function buildPolicy(
     origin: tree.origin,
     modes: [value.outbound, value],
   };
-  checkMode(building, value, tree);
-  checkMode(building, value.outbound, base);
+  checkModes(building, checked);
   const standard = buildOutbound(building, request);
   if (standard?.tls.level === "none") {
     const at = keyAt(tree, ["outbound", "tls", "level"]) ?? tree.origin;
@@ -65,7 +64,7 @@ export function buildPolicy(
     defaultExceptions: exceptions.map(({ policy, index }) => scoped({ building, ownership, checked, index }, policy)),
     partners: built,
     ownDomains,
-    rules: isBroken(broken, "rules") ? [] : buildRules(building, value.rules, tree),
+    rules: buildRules(building, value.rules, tree),
     bounceLifetimeMs: value.queue.bounce_lifetime,
   };
 }

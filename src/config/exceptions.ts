@@ -1,12 +1,11 @@
 /** Exceptions: weakenings that end by themselves. Those that have ended are dropped with a warning; none lasts longer than a year. */
 import type { ExceptionRecord, OutboundPolicy } from "../decide/policy.ts";
 import type { Building } from "./building.ts";
-import { type Located, originAt, type Path } from "./located.ts";
+import { isTooFar, latestDay, LONGEST_DAYS } from "./end-dates.ts";
+import { keyAt, type Located, originAt, type Path } from "./located.ts";
 import { buildOutbound, type OutboundRequest } from "./outbound-policy.ts";
 import { DAY_MS, dayOf } from "./scalars.ts";
 import type { Exception } from "./schema/partner.ts";
-
-export const LONGEST_DAYS = 366;
 
 /** The exceptions of one file, in its order. `beneath`: the policy they are laid over. */
 export function buildExceptions(
@@ -31,6 +30,10 @@ export function buildExceptions(
       building.problems.add(record.origin, "an exception that changes nothing", remedy);
       return [];
     }
+    const end = keyAt(over, ["report_until"]);
+    if (end !== undefined) {
+      building.problems.add(end, "report_until has no effect in an exception, which ends with until", "remove it");
+    }
     const layers = [...beneath.layers, over];
     const policy = buildOutbound(building, { ...beneath, layers, source: "exception", exception: record });
     return policy === undefined ? [] : [{ policy, index }];
@@ -45,13 +48,11 @@ function layerAt(tree: Located, path: Path): Located | undefined {
 
 function inTime({ problems, now }: Building, entry: Exception, tree: Located, path: Path): boolean {
   const at = originAt(tree, [...path, "until"]);
-  const today = now - (now % DAY_MS);
   if (entry.until <= now) {
     problems.warn(at, `this exception ended with ${dayOf(entry.until - DAY_MS)} and no longer counts`, "remove it");
     return false;
   }
-  if (entry.until - DAY_MS <= today + LONGEST_DAYS * DAY_MS) return true;
-  const latest = dayOf(today + LONGEST_DAYS * DAY_MS);
-  problems.add(at, `an exception lasts at most ${LONGEST_DAYS} days`, `write a date up to ${latest}`);
+  if (!isTooFar(entry.until, now)) return true;
+  problems.add(at, `an exception lasts at most ${LONGEST_DAYS} days`, `write a date up to ${latestDay(now)}`);
   return false;
 }

@@ -1,8 +1,8 @@
 /** `on_expiry` to the steps that are taken, in order, when a message's time has passed (contract section 3). */
 import type { LadderStep } from "../decide/policy.ts";
 import type { Building } from "./building.ts";
+import { buildNextHop } from "./hops.ts";
 import { type Located, originAt } from "./located.ts";
-import { buildNextHop } from "./outbound-policy.ts";
 import { DAY_MS } from "./scalars.ts";
 import type { Steps } from "./schema/outbound.ts";
 

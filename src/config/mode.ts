@@ -4,8 +4,9 @@
  */
 import type { OutboundPolicy } from "../decide/policy.ts";
 import type { Building } from "./building.ts";
-import { LONGEST_DAYS } from "./exceptions.ts";
-import { keyAt, type Located } from "./located.ts";
+import { type Checked, isBroken } from "./check-schema.ts";
+import { isTooFar, latestDay, LONGEST_DAYS } from "./end-dates.ts";
+import { keyAt, type Located, type Path } from "./located.ts";
 import { DAY_MS, dayOf } from "./scalars.ts";
 
 /** What one map says of it. */
@@ -23,25 +24,32 @@ export function modeOf(stated: readonly (StatedMode | undefined)[]): BuiltMode {
   return { mode: "report", reportEndsAt: nearest.report_until };
 }
 
-/** One map that may state it; `tree` is that map. */
-export function checkMode(
-  { problems, now }: Building,
-  stated: StatedMode | undefined,
-  tree: Located | undefined,
+/** What a whole file says of it, and its `outbound`. */
+export function checkModes(
+  building: Building,
+  { value, tree, broken }: Checked<StatedMode & { readonly outbound?: StatedMode | undefined }>,
 ): void {
-  if (stated === undefined || tree === undefined) return;
+  // Where one of the two keys could not be read, nothing is said of what the other lacks.
+  if (!isBroken(broken, "mode", "report_until")) checkMode(building, value, tree, []);
+  if (value.outbound === undefined || isBroken(broken, "outbound.mode", "outbound.report_until")) return;
+  checkMode(building, value.outbound, tree, ["outbound"]);
+}
+
+function checkMode({ problems, now }: Building, stated: StatedMode, tree: Located, path: Path): void {
   const { mode, report_until: until } = stated;
-  const at = keyAt(tree, ["report_until"]) ?? tree.origin;
+  const at = (key: string) => keyAt(tree, [...path, key]) ?? tree.origin;
   if (mode === "report" && until === undefined) {
     const remedy = `write report_until: ${dayOf(now + 30 * DAY_MS)}, the last day of it`;
-    problems.add(keyAt(tree, ["mode"]) ?? tree.origin, "mode: report without an end", remedy);
+    problems.add(at("mode"), "mode: report without an end", remedy);
   }
   if (until === undefined) return;
-  if (mode !== "report") problems.add(at, "report_until has no effect without mode: report", "remove it");
-  else if (until <= now) {
+  if (mode !== "report") {
+    problems.add(at("report_until"), "report_until has no effect without mode: report beside it", "remove it");
+  } else if (until <= now) {
     const message = `report mode ended with ${dayOf(until - DAY_MS)}: the policy is enforced`;
-    problems.warn(at, message, "remove mode and report_until, or write a later date");
-  } else if (until - DAY_MS > now - (now % DAY_MS) + LONGEST_DAYS * DAY_MS) {
-    problems.add(at, `report mode lasts at most ${LONGEST_DAYS} days`, "write an earlier date");
+    problems.warn(at("report_until"), message, "remove mode and report_until, or write a later date");
+  } else if (isTooFar(until, now)) {
+    const message = `report mode lasts at most ${LONGEST_DAYS} days`;
+    problems.add(at("report_until"), message, `write a date up to ${latestDay(now)}`);
   }
 }

@@ -8,7 +8,7 @@ import type { Building } from "./building.ts";
 import { type Checked, isBroken } from "./check-schema.ts";
 import { buildExceptions } from "./exceptions.ts";
 import { keyAt, type Located, originAt, partAt } from "./located.ts";
-import { checkMode, type StatedMode } from "./mode.ts";
+import { checkModes, type StatedMode } from "./mode.ts";
 import { buildOutbound, type OutboundRequest } from "./outbound-policy.ts";
 import type { Ownership } from "./ownership.ts";
 import type { Problems } from "./problems.ts";
@@ -50,8 +50,7 @@ export function buildPartner(
     origin: tree.origin,
     modes: [...(value.outbound === undefined ? [] : [value.outbound]), value, ...context.modes],
   };
-  checkMode(context.building, value, tree);
-  checkMode(context.building, value.outbound, own);
+  checkModes(context.building, checked);
   const outbound = buildOutbound(context.building, request);
   if (outbound !== undefined) refuseWeaker(context, own, outbound, context.standard);
   const exceptions = buildExceptions(context.building, value.exceptions ?? [], tree, request);

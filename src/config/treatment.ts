@@ -57,7 +57,11 @@ export function expandHeaders(below: Located | undefined, layer: Located | undef
 }
 
 /** Keys of `smime` that do nothing beside what is said there; what is inherited is never dead (contract section 1). */
-export function reportDeadTreatment(own: Located | undefined, { smime }: Treatment, problems: Problems): void {
+export function reportDeadTreatment(
+  own: Located | undefined,
+  { smime }: { readonly smime: Partial<SmimePolicy> },
+  problems: Problems,
+): void {
   if (own === undefined) return;
   const format = keyAt(own, ["smime", "format"]);
   if (format !== undefined && smime.sign === "never") {
@@ -65,13 +69,13 @@ export function reportDeadTreatment(own: Located | undefined, { smime }: Treatme
   }
   const wrap = keyAt(own, ["smime", "triple_wrap"]);
   const missing = missingFor(smime);
-  if (wrap !== undefined && smime.tripleWrap && missing !== undefined) {
+  if (wrap !== undefined && smime.tripleWrap === true && missing !== undefined) {
     const message = `triple_wrap signs what was signed and encrypted: it has no effect with ${missing[0]}`;
     problems.add(wrap, message, `remove it, or write ${missing[1]}`);
   }
 }
 
-function missingFor({ sign, encrypt }: SmimePolicy): readonly [string, string] | undefined {
+function missingFor({ sign, encrypt }: Partial<SmimePolicy>): readonly [string, string] | undefined {
   if (sign === "never") return ["sign: never", "sign: if-possible or always"];
   return encrypt === "never" ? ["encrypt: never", "encrypt: if-known or always"] : undefined;
 }
