@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { AdminStartError, createAdminServer } from "./admin/admin-server.ts";
 import { removeGatewayFile, writeGatewayFile } from "./admin/gateway-file.ts";
 import { createHistoryActions } from "./admin/history-actions.ts";
+import { createKeyActions } from "./admin/key-actions.ts";
 import { createQueueActions } from "./admin/queue-actions.ts";
 import { watchFiles } from "./config/file-watch.ts";
 import { loadOrMakeSecret } from "./config/secret-file.ts";
@@ -19,6 +20,7 @@ import { checkResolvers, UnprovenResolversError } from "./resolver-check.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Random } from "./runtime/random.ts";
 import { acquireInstanceLock } from "./store/instance-lock.ts";
+import type { KeyNews } from "./store/key-rotation.ts";
 import { createSqliteQueue, type EmbeddedStore } from "./store/sqlite-queue.ts";
 import { StoreStartError } from "./store/start-error.ts";
 
@@ -120,7 +122,9 @@ async function open(deps: GatewayDeps, settings: Settings, closing: Closing): Pr
     keepMs: () => inForce().historyMs,
     emit: log.emit,
   });
-  const queue = await createSqliteQueue({ ...deps, settings: settings.store, onDamaged: damagedAlarm(clock, emit) });
+  const onKeys = keyNews(emit);
+  const onDamaged = damagedAlarm(clock, emit);
+  const queue = await createSqliteQueue({ ...deps, settings: settings.store, onDamaged, onKeys });
   closing.push(queue.close, history.stop);
   const house = furnish({ ...deps, log, emit, queue, settings, messageIdKey });
   inForce = () => house.snapshot().settings;
@@ -134,6 +138,7 @@ async function open(deps: GatewayDeps, settings: Settings, closing: Closing): Pr
   closing.push(watchFiles({ clock, files, folders, everyMs: WATCH_MS, onChange: () => void house.reload() }));
   house.outgoing.dispatcher.wake();
   history.start();
+  queue.keys.resume();
   emit("gateway.ready", { listeners, admin });
   return { listeners, admin, reload: house.reload, reopenLog: log.reopen, stop: stopper(emit, closing) };
 }
@@ -156,6 +161,7 @@ async function openAdmin(parts: AdminParts, closing: Closing): Promise<Gateway["
   const server = createAdminServer({
     settings: settings.admin,
     queue: createQueueActions({ queue, dispatcher: house.outgoing.dispatcher, emit, clock }),
+    keys: createKeyActions({ keys: queue.keys, emit }),
     history: createHistoryActions({ history: queue.history, queue, emit }),
     reload: house.reload,
     probe: house.outgoing.prober.probe,
@@ -181,6 +187,13 @@ async function openAdmin(parts: AdminParts, closing: Closing): Promise<Gateway["
   await writeGatewayFile(settings.dataDir, { pid: process.pid, admin });
   closing.push(() => removeGatewayFile(settings.dataDir));
   return admin;
+}
+
+function keyNews(emit: Emit) {
+  return (news: KeyNews): void => {
+    if (news.kind === "trouble") emit("error", { kind: "queue-key", detail: news.detail });
+    else emit("key.rotated", { keyId: news.keyId, dropped: news.dropped });
+  };
 }
 
 function damagedAlarm(clock: Clock, emit: Emit) {

@@ -10,6 +10,8 @@ import type { Random } from "../runtime/random.ts";
 import { addApi } from "./api.ts";
 import type { HistoryActions } from "./history-actions.ts";
 import { addHistory } from "./history-routes.ts";
+import type { KeyActions } from "./key-actions.ts";
+import { addKeys } from "./key-routes.ts";
 import type { QueueActions } from "./queue-actions.ts";
 import { createRequestGuard } from "./request-guard.ts";
 import type { AdminSettings } from "./settings.ts";
@@ -19,6 +21,7 @@ export interface AdminDeps {
   readonly settings: AdminSettings;
   readonly queue: QueueActions;
   readonly history: HistoryActions;
+  readonly keys: KeyActions;
   /** The problems that kept the old configuration in force; empty when the new one is. */
   readonly reload: () => Promise<readonly string[]>;
   readonly ready: () => { readonly ready: boolean; readonly problems: readonly string[] };
@@ -73,6 +76,7 @@ export function createAdminServer(deps: AdminDeps): AdminServer {
   addHealth(app, deps);
   addApi(app, deps);
   addHistory(app, deps.history);
+  addKeys(app, deps.keys);
   return {
     listen: async () => {
       const { address, port, tokenFile } = deps.settings;

@@ -7,6 +7,7 @@ import type { Emit } from "../report/events.ts";
 import type { HistoryEntry, HistoryQuery, HistoryStore, ReportFigures } from "../store/history.ts";
 import type { QueueStore } from "../store/queue.ts";
 import type { BadRequest } from "./queue-query.ts";
+import type { Asker } from "./who.ts";
 
 /** Plain JSON: instant, kind and the fields of its event. */
 export interface TraceEntry {
@@ -22,13 +23,6 @@ export interface Erasure {
   readonly changed: number;
   /** Deliveries that still wait for it or from it, and were left alone. */
   readonly waiting: number;
-}
-
-export interface Asker {
-  /** Network address; "local" on a stopped gateway. */
-  readonly address: string;
-  readonly who: string | undefined;
-  readonly why: string | undefined;
 }
 
 export interface HistoryActions {

@@ -1,8 +1,8 @@
 /** The routes of the history: what became of a message, and taking an address out of it. */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import type { Asker, HistoryActions } from "./history-actions.ts";
+import type { FastifyInstance, FastifyReply } from "fastify";
+import type { HistoryActions } from "./history-actions.ts";
 import type { BadRequest } from "./queue-query.ts";
-import { whoAsks } from "./who.ts";
+import { askerOf } from "./who.ts";
 
 export function addHistory(app: FastifyInstance, actions: HistoryActions): void {
   app.get("/api/v1/trace", async (request, reply) => {
@@ -31,11 +31,6 @@ function needsBoth(reply: FastifyReply): FastifyReply {
   return reply.code(400).send({ error: "Erasing needs an address and why", remedy: 'Send {address, why: "…"}.' });
 }
 
-function askerOf(request: FastifyRequest, why: unknown): Asker {
-  const given = typeof why === "string" && why.trim() !== "" ? why.trim().slice(0, 500) : undefined;
-  return { address: request.ip, who: whoAsks(request), why: given };
-}
-
-function asRecord(value: unknown): Readonly<Record<string, unknown>> {
+export function asRecord(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {};
 }

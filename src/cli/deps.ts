@@ -7,6 +7,7 @@ import type { Events } from "../report/events.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import type { HistoryStore } from "../store/history.ts";
+import type { KeyRotation } from "../store/key-rotation.ts";
 import type { QueueStore } from "../store/queue.ts";
 import type { Outside } from "./outside.ts";
 
@@ -51,6 +52,7 @@ export type OpenedQueue =
       readonly ok: true;
       readonly queue: QueueStore;
       readonly history: HistoryStore;
+      readonly keys: KeyRotation;
       readonly close: () => Promise<void>;
     }
   | { readonly ok: false; readonly exitCode: 69 | 78; readonly lines: readonly string[] };

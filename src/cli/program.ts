@@ -9,6 +9,8 @@ import { type CliDeps, type Common, EXIT, type ExitCode, printJson, refuse } fro
 import { doctor } from "./doctor.ts";
 import { erase } from "./erase.ts";
 import { explain, type ExplainOptions } from "./explain.ts";
+import { addImport } from "./import-command.ts";
+import { addKeyCommands } from "./key-commands.ts";
 import { probe, type ProbeOptions } from "./probe.ts";
 import { type Chosen, type Filters, queueList, queueRemove, queueRetry, queueShow } from "./queue.ts";
 import { reload } from "./reload.ts";
@@ -63,6 +65,8 @@ export function createProgram(deps: CliDeps): { readonly program: Command; reado
   addQuestions(program, deps, running);
   addQueue(program, deps, running);
   addHistory(program, deps, running);
+  addKeyCommands(program, deps, running);
+  addImport(program, deps, running);
   addOthers(program, deps, running);
   addSigning(program, deps, running);
   addLater(program, deps, (later) => {
@@ -217,7 +221,7 @@ function addOthers(program: Command, deps: CliDeps, running: Running): void {
     .action(running<[string]>((common, name) => usersAdd(deps, common, { ...add.opts<object>(), name })));
 }
 
-const LATER = ["promote", "report", "import", "key"];
+const LATER = ["promote", "report"];
 const LATER_IN_QUEUE = ["hold", "release", "bounce", "reroute", "migrate"];
 
 /** Known names that nothing stands behind yet, so that nobody takes them for a misspelling. */

@@ -23,7 +23,7 @@ export async function openStoppedQueue(
       await queue.close();
       await lock.release();
     };
-    return { ok: true, queue, history: queue.history, close };
+    return { ok: true, queue, history: queue.history, keys: queue.keys, close };
   } catch (error) {
     await lock.release();
     if (!(error instanceof StoreStartError)) throw error;

@@ -189,6 +189,8 @@ export interface Events {
     readonly why: string | undefined;
     readonly detail: string;
   };
+  /** Everything that the queue keeps is wrapped by the new queue key, and the old ones are gone from the key file. */
+  readonly "key.rotated": { readonly keyId: string; readonly dropped: readonly string[] };
   readonly "admin.denied": { readonly address: string; readonly path: string; readonly reason: string };
   readonly "exception.ended": { readonly partner: string | null; readonly approvedBy: string; readonly reason: string };
   readonly "exception.started": {

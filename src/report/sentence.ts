@@ -29,6 +29,7 @@ const LEVELS: Of<LogLevel> = {
   "notice.queued": "info",
   "queue.action": "info",
   "admin.action": "info",
+  "key.rotated": "info",
   "admin.denied": "warn",
   "exception.started": "warn",
   "exception.ended": "info",
@@ -59,6 +60,7 @@ const SENTENCES: Sentences = {
   "queue.action": (f) =>
     `Queue: ${f.action} for ${f.matched} waiting${f.reason === undefined ? "" : `, because ${f.reason}`}`,
   "admin.action": (f) => `${f.action} by ${f.address}: ${f.detail}`,
+  "key.rotated": (f) => `The queue is sealed with key ${f.keyId} alone; ${f.dropped.join(", ")} went`,
   "admin.denied": (f) => `Denied ${f.path} to ${f.address}: ${f.reason}`,
   "exception.started": (f) => `Exception for ${partner(f.partner)} in force until ${f.until}: ${f.reason}`,
   "exception.ended": (f) => `Exception for ${partner(f.partner)} has ended: ${f.reason}`,

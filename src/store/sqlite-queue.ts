@@ -13,6 +13,7 @@ import { createFolderSync, type Disk, nodeDisk } from "./disk.ts";
 import { createFreeSpace, type FreeSpace } from "./free-space.ts";
 import { createIntake, type Intake } from "./intake.ts";
 import type { StoreKeys } from "./key-ring.ts";
+import { createKeyRotation, type KeyNews, type KeyRotation } from "./key-rotation.ts";
 import { type FinishedMessage, type QueueStore, StoreError } from "./queue.ts";
 import { createMessageKey, type MessageKey, sealCourse, sealDetail, unseal } from "./seal.ts";
 import { checkMessageId, checkPart, openKeyRow, toDelivery, toFinished } from "./sealed-rows.ts";
@@ -33,6 +34,8 @@ export interface SqliteQueueDeps {
   readonly random: Random;
   /** Told of a delivery that was parked because its facts fail authentication. */
   readonly onDamaged?: (found: { readonly messageId: string; readonly deliveryId: string }) => void;
+  /** Told how a rotation of the queue key goes on. */
+  readonly onKeys?: (news: KeyNews) => void;
   readonly disk?: Disk;
 }
 
@@ -40,6 +43,7 @@ export interface SqliteQueueDeps {
 export interface EmbeddedStore extends QueueStore {
   readonly policies: StsPolicyCache;
   readonly history: HistoryStore;
+  readonly keys: KeyRotation;
 }
 
 /** A lease of this process, and what seals the detail of its attempt. */
@@ -87,6 +91,8 @@ function assemble(base: {
   const intake = createIntake({ disk, keys, random: deps.random, bodies, space, onTaken, doubt: opened.doubt });
   const operations = createOperations(care);
   const parts: Parts = { deps, disk, keys, link, leases, space, care, operations, intake, bodies, damaged: new Map() };
+  const { onKeys = () => undefined, ...rest } = deps;
+  const rotation = createKeyRotation({ ...rest, ...opened, onNews: onKeys });
   const syncBodies = createFolderSync(disk, bodies);
   const spoolDeps = { disk, space, bodies, syncBodies, onFailure: care.onFailure };
   return {
@@ -131,10 +137,12 @@ function assemble(base: {
       run: operations.run,
       shred: async () => void (await maintain(false)),
     }),
+    keys: rotation,
     stats: () => link.call("stats", null),
     usable: () => link.up() && care.healthy() && space.enough(),
     full: () => link.up() && care.healthy() && !space.enough(),
     close: async () => {
+      await rotation.stop();
       await operations.finish();
       care.stop();
       await link.close();

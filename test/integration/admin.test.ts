@@ -38,6 +38,10 @@ function create(over: Partial<AdminDeps> = {}): AdminServer {
       erase: () => Promise.resolve({ changed: 0, waiting: 0 }),
       figures: () => Promise.resolve({ deliveries: 0, wouldDefer: [] }),
     },
+    keys: {
+      state: () => Promise.resolve({ keyId: "a".repeat(16), former: [], running: false, trouble: undefined }),
+      rotate: () => Promise.resolve({ kind: "failed", detail: "no rotation was expected" }),
+    },
     reload: () => Promise.resolve([]),
     ready: () => ({ ready: true, problems: [] }),
     status: () => ({ version: "0.1.0" }),
@@ -307,7 +311,11 @@ describe("the token file", () => {
     await chmod(tokenFile, mode);
     const refused = create({ settings: { address: "127.0.0.1", port: 0, tokenFile, contentAccess: false } }).listen();
     await expect(refused).rejects.toThrow(message);
-    await expect(refused).rejects.toMatchObject({ kind: "token", remedy: expect.stringContaining(tokenFile), contentAccess: false });
+    await expect(refused).rejects.toMatchObject({
+      kind: "token",
+      remedy: expect.stringContaining(tokenFile),
+      contentAccess: false,
+    });
     expect(await readFile(tokenFile, "utf8")).toBe(text);
   });
 });

@@ -84,6 +84,7 @@ const FIELDS: { readonly [K in keyof Events]: Named<Events[K]> } = {
   "notice.queued": { queueId: true, about: true, kind: true, recipient: true, status: true },
   "queue.action": { action: true, matched: true, reason: true, filter: true },
   "admin.action": { action: true, address: true, who: true, why: true, detail: true },
+  "key.rotated": { keyId: true, dropped: true },
   "admin.denied": { address: true, path: true, reason: true },
   "exception.started": { partner: true, approvedBy: true, reason: true, until: true },
   "exception.ended": { partner: true, approvedBy: true, reason: true },

@@ -38,6 +38,19 @@ if (mode === "lock") {
       }
     };
     await Promise.all([0, 1, 2, 3].map(client));
+  } else if (mode === "rotate") {
+    // Mail comes and one key follows the other, without end.
+    queue.keys.resume();
+    const mail = async (): Promise<void> => {
+      for (;;) say((await put(queue, { body: randomBytes(4_000) })).facts.id);
+    };
+    const keys = async (): Promise<void> => {
+      for (;;) {
+        if ((await queue.keys.rotate()).kind === "started") say("rotated");
+        await new Promise(setImmediate);
+      }
+    };
+    await Promise.all([mail(), mail(), keys()]);
   } else if (mode === "seize") {
     // What is held, parked and due is in hand when the end comes, and one completion after the other.
     const ids = await Promise.all(Array.from({ length: 30 }, async () => (await put(queue)).facts.id));
