@@ -7,12 +7,12 @@ import { AdminStartError, createAdminServer } from "./admin/admin-server.ts";
 import { removeGatewayFile, writeGatewayFile } from "./admin/gateway-file.ts";
 import { createHistoryActions } from "./admin/history-actions.ts";
 import { createKeyActions } from "./admin/key-actions.ts";
-import { createQueueActions } from "./admin/queue-actions.ts";
 import { watchFiles } from "./config/file-watch.ts";
 import { loadOrMakeSecret } from "./config/secret-file.ts";
 import type { Loaded, Settings } from "./config/settings.ts";
 import { createHistory } from "./history.ts";
 import { formatProblem, furnish, type House } from "./house.ts";
+import { createQueueDesk } from "./queue-desk.ts";
 import type { Emit, Events } from "./report/events.ts";
 import { createLog } from "./report/log.ts";
 import { createMetrics, type Metrics } from "./report/metrics.ts";
@@ -160,7 +160,7 @@ async function openAdmin(parts: AdminParts, closing: Closing): Promise<Gateway["
   const sessions = () => ({ server: house.listeners.sessions(), client: house.outgoing.pool.size() });
   const server = createAdminServer({
     settings: settings.admin,
-    queue: createQueueActions({ queue, dispatcher: house.outgoing.dispatcher, emit, clock }),
+    queue: createQueueDesk({ ...deps, queue, snapshot: house.snapshot, dispatcher: house.outgoing.dispatcher, emit }),
     keys: createKeyActions({ keys: queue.keys, emit }),
     history: createHistoryActions({ history: queue.history, queue, emit }),
     reload: house.reload,

@@ -6,14 +6,16 @@ import { readFileSync } from "node:fs";
 import { hashPassword } from "./accept/passwords.ts";
 import { openStoppedQueue } from "./cli/stopped-queue.ts";
 import { runCli } from "./cli/program.ts";
-import { diskFiles } from "./config/files.ts";
+import { diskFiles, withEdited } from "./config/files.ts";
 import { loadConfig } from "./config/load.ts";
 import { selfSigned, type SelfSignedRequest } from "./config/self-signed.ts";
 import { startGateway } from "./gateway.ts";
 import { createOutside } from "./outside.ts";
+import { createQueueDesk } from "./queue-desk.ts";
 import { systemClock } from "./runtime/clock.ts";
 import { keepAlive } from "./runtime/keep-alive.ts";
 import { systemRandom } from "./runtime/random.ts";
+import { snapshotOf } from "./snapshot.ts";
 
 process.umask(0o077); // nothing that we make is for others
 for (const output of [process.stdout, process.stderr]) {
@@ -40,7 +42,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
   clock,
   random,
   version,
-  loadConfig: (file) => loadConfig(file, look),
+  loadConfig: (file, edited) => loadConfig(file, edited === undefined ? look : { ...look, files: withEdited(edited) }),
   startGateway: ({ configFile, ...rest }) =>
     startGateway({
       clock,
@@ -50,6 +52,10 @@ process.exitCode = await runCli(process.argv.slice(2), {
       ...rest,
     }),
   openQueue: (settings) => openStoppedQueue(settings, { clock, random }),
+  queueActions: (settings, opened) => {
+    const current = snapshotOf(settings);
+    return createQueueDesk({ ...opened, clock, random, snapshot: () => current });
+  },
   openOutside: (settings) => createOutside(settings, { clock, random }),
   hashPassword: (password) => hashPassword(password, random),
   onSignal: (signal, run) => void process.on(signal, run),

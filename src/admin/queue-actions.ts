@@ -1,40 +1,17 @@
 /**
  * What a person may do with the queue, and the same words for it everywhere: the running gateway does it over its
- * store, the command line asks it to over HTTP, and does it itself when the gateway is stopped.
- * Shows envelopes and endings, never content.
+ * store, the command line asks it to over HTTP, and does it itself when the gateway is stopped. Every action is logged
+ * with who and why, also one that breaks off.
  */
-import type { Client } from "../mail/delivery.ts";
-import { formatMailbox, formatReversePath } from "../mail/mailbox.ts";
-import type { Emit } from "../report/events.ts";
+import type { NextHop } from "../mail/next-hop.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Dispatcher } from "../schedule/dispatcher.ts";
-import type { DeliveryState, QueueFilter, QueueItem, QueueStore } from "../store/queue.ts";
-
-/** One delivery that waits: a message × its recipients of one domain. Plain JSON; instants in ISO 8601. */
-export interface QueueEntry {
-  readonly queueId: string;
-  readonly delivery: string;
-  readonly state: DeliveryState;
-  /** Empty for the null sender. */
-  readonly sender: string;
-  readonly recipients: readonly string[];
-  readonly domain: string;
-  readonly partner: string | null;
-  /** Octets. */
-  readonly size: number;
-  readonly received: string;
-  readonly attempts: number;
-  readonly nextAttempt: string;
-  readonly expires: string;
-  readonly reason: string | null;
-  /** The last attempt in one sentence. */
-  readonly detail: string | null;
-  readonly messageId: string | null;
-  readonly listener: string;
-  readonly client: Client;
-  /** Where the next page of a list begins. */
-  readonly cursor: string;
-}
+import type { QueueFilter, QueueStore, QueueTotals } from "../store/queue.ts";
+import { type Content, type ContentAsked, createContentLook } from "./queue-content.ts";
+import { type QueueEntry, toEntry } from "./queue-entry.ts";
+import { type BadRequest, problemOf, type Wanted } from "./queue-query.ts";
+import { bounceEach, rerouteEach, type SeizeDeps, tellFinished } from "./queue-seize.ts";
+import type { Asker } from "./who.ts";
 
 /** `matched` deliveries it reached; `busy` ones were under way and left out. */
 export interface ActionResult {
@@ -42,115 +19,136 @@ export interface ActionResult {
   readonly busy: number;
 }
 
+/** `why` of the asker is that of the action. */
+export type Asked = Omit<Wanted, "why"> & { readonly asker: Asker };
+
 export interface QueueActions {
   /** One page, oldest first. */
   readonly list: (filter: QueueFilter) => Promise<readonly QueueEntry[]>;
-  /** Makes what waits due at once, and its destinations open. */
-  readonly retry: (filter: QueueFilter) => Promise<ActionResult>;
-  /** For good, without a notice to the sender. */
-  readonly remove: (filter: QueueFilter, reason: string) => Promise<ActionResult>;
+  readonly totals: (filter: QueueFilter) => Promise<QueueTotals>;
+  /**
+   * retry: what waits or is parked is due at once, and its destination open. hold: what waits is not tried until release,
+   * which makes it due. bounce: every pending recipient has failed, and the sender is told. remove: the same, and nobody
+   * is told. reroute: another next hop, or with `policy` the configured one again; what waits is due at once.
+   */
+  readonly act: (asked: Asked) => Promise<ActionResult | BadRequest>;
+  readonly content: (asked: ContentAsked) => Promise<Content>;
 }
 
-export interface QueueActionDeps {
-  readonly queue: Pick<QueueStore, "list" | "retry" | "remove">;
+export interface QueueActionDeps extends SeizeDeps {
+  readonly queue: SeizeDeps["queue"] &
+    Pick<QueueStore, "list" | "totals" | "retry" | "hold" | "release" | "remove" | "header" | "body">;
   /** Absent when the gateway is stopped. */
-  readonly dispatcher?: Pick<Dispatcher, "reopen">;
-  readonly emit: Emit;
-  readonly clock: Clock;
+  readonly dispatcher?: Pick<Dispatcher, "reopen" | "wake">;
+  /** A next hop as it is written; `policy` stands for the configured one. */
+  readonly readRoute: (text: string) => NextHop | "policy" | BadRequest;
+  readonly contentAccess: boolean;
+  readonly clock: Pick<Clock, "now">;
 }
 
-export function createQueueActions({ queue, dispatcher, emit, clock }: QueueActionDeps): QueueActions {
+export function createQueueActions(deps: QueueActionDeps): QueueActions {
+  const { queue } = deps;
+  const list = async (filter: QueueFilter): Promise<readonly QueueEntry[]> => (await queue.list(filter)).map(toEntry);
   return {
-    list: async (filter) => (await queue.list(filter)).map(toEntry),
-    retry: async (filter) => {
-      const { domains, busy } = await survey(queue, filter);
-      const matched = await queue.retry(filter, clock.now(), true);
-      for (const domain of domains) dispatcher?.reopen(domain);
-      emit("queue.action", { action: "retry", matched, reason: undefined, filter: shown(filter) });
-      return { matched, busy };
-    },
-    remove: async (filter, reason) => {
-      const { idle, busy } = await survey(queue, filter);
-      const finished = await queue.remove(filter);
-      emit("queue.action", { action: "remove", matched: idle, reason, filter: shown(filter) });
-      for (const { id, recipients } of finished) {
-        const outcome = recipients.map(({ address, end }) => ({ recipient: address, end }));
-        emit("message.finished", { queueId: id, outcome, shredded: true });
+    list,
+    totals: queue.totals,
+    act: async (asked) => {
+      const { action, filter, asker, to } = asked;
+      const problem = problemOf({ ...asked, why: asker.why });
+      if (problem !== undefined) return problem;
+      const route = to === undefined ? "policy" : deps.readRoute(to);
+      if (typeof route === "object" && "error" in route) return route;
+      const { byState, lanes } = await queue.totals(filter);
+      const done = { matched: 0, lanes: new Set(action === "reroute" ? [] : lanes) };
+      let told = false;
+      const tell = (): void => {
+        if (told) return;
+        told = true;
+        const said = { matched: done.matched, reason: asker.why, filter: shown(filter) };
+        deps.emit("queue.action", { action, ...said });
+        const detail = `${done.matched} ${done.matched === 1 ? "delivery" : "deliveries"}${to === undefined ? "" : ` to ${to}`}`;
+        deps.emit("admin.action", { action: `queue ${action}`, ...asker, detail });
+      };
+      try {
+        await perform(deps, { action, filter, route: route === "policy" ? undefined : route, tell }, done);
+      } finally {
+        tell();
       }
-      return { matched: idle, busy };
+      wake(deps, action, done.lanes);
+      return { matched: done.matched, busy: byState.leased };
     },
+    content: createContentLook({ ...deps, find: (id) => list({ id, limit: 1_000 }) }),
   };
 }
 
-const PAGE = 500;
+interface Performed {
+  readonly action: Wanted["action"];
+  readonly filter: QueueFilter;
+  readonly route: NextHop | undefined;
+  /** Logs the action; what it causes comes after it where that is possible. */
+  readonly tell: () => void;
+}
 
-/** Every match, page by page, however many there are. */
-export async function* allEntries(
-  actions: Pick<QueueActions, "list">,
-  filter: QueueFilter,
-): AsyncGenerator<QueueEntry> {
-  let after = filter.after;
-  for (;;) {
-    const page = await actions.list({ ...filter, limit: PAGE, ...(after !== undefined && { after }) });
-    yield* page;
-    const last = page.at(-1);
-    if (last === undefined || page.length < PAGE) return;
-    after = last.cursor;
+/** Counts in `done` what was reached, as it goes. */
+async function perform(
+  deps: QueueActionDeps,
+  { action, filter, route, tell }: Performed,
+  done: { matched: number; readonly lanes: Set<string> },
+): Promise<void> {
+  const { queue, clock, emit } = deps;
+  switch (action) {
+    case "retry":
+      done.matched = await queue.retry(filter, clock.now(), true);
+      return;
+    case "hold":
+      done.matched = await queue.hold(filter);
+      return;
+    case "release":
+      done.matched = await queue.release(filter, clock.now());
+      return;
+    case "remove": {
+      const { byState } = await queue.totals(filter);
+      const finished = await queue.remove(filter);
+      done.matched = byState.waiting + byState.held + byState.parked;
+      tell();
+      tellFinished(emit, finished);
+      return;
+    }
+    case "bounce":
+      await bounceEach(deps, filter, () => void (done.matched += 1));
+      return;
+    case "reroute":
+      await rerouteEach(deps, filter, route, (lane) => {
+        done.matched += 1;
+        done.lanes.add(lane);
+      });
+      await queue.retry(filter, clock.now());
   }
 }
 
-/** What the store's own answer does not tell: how many are not under way, and where they go. */
-async function survey(
-  queue: Pick<QueueStore, "list">,
-  filter: QueueFilter,
-): Promise<{ idle: number; busy: number; domains: ReadonlySet<string> }> {
-  const domains = new Set<string>();
-  let idle = 0;
-  let busy = 0;
-  const list: QueueActions["list"] = async (page) => (await queue.list(page)).map(toEntry);
-  for await (const { state, domain } of allEntries({ list }, filter)) {
-    if (state === "leased") busy += 1;
-    else idle += 1;
-    domains.add(domain);
+function wake({ dispatcher }: QueueActionDeps, action: Wanted["action"], lanes: ReadonlySet<string>): void {
+  switch (action) {
+    case "retry":
+    case "release":
+    case "reroute":
+      for (const lane of lanes) dispatcher?.reopen(lane);
+      return;
+    case "bounce":
+      dispatcher?.wake(); // its notices are due
+      return;
+    case "hold":
+    case "remove":
   }
-  return { idle, busy, domains };
 }
 
-function shown({ before, ...filter }: QueueFilter): Record<string, string> {
+/** As people wrote it, for the log. */
+function shown({ before, senderDomain, ...filter }: QueueFilter): Record<string, string> {
   const entries = Object.entries(filter).filter(([key, value]) => {
     return value !== undefined && key !== "limit" && key !== "after";
   });
   return {
     ...Object.fromEntries(entries.map(([key, value]) => [key, String(value)])),
-    ...(before !== undefined && { before: iso(before) }),
+    ...(senderDomain !== undefined && { sender: `@${senderDomain}` }),
+    ...(before !== undefined && { before: new Date(before).toISOString() }),
   };
-}
-
-function toEntry(item: QueueItem): QueueEntry {
-  const { delivery, state, partner, reason, detail } = item;
-  const { message } = delivery;
-  return {
-    queueId: message.id,
-    delivery: delivery.id,
-    state,
-    sender: formatReversePath(message.envelope.reversePath),
-    recipients: delivery.recipients.map(({ mailbox }) => formatMailbox(mailbox)),
-    domain: delivery.domain,
-    partner,
-    size: message.size,
-    received: iso(message.receivedAt),
-    attempts: delivery.attempts,
-    nextAttempt: iso(item.nextAttemptAt),
-    expires: iso(delivery.expiresAt),
-    reason,
-    detail,
-    messageId: message.messageId ?? null,
-    listener: message.listener,
-    client: message.client,
-    cursor: item.cursor ?? delivery.id,
-  };
-}
-
-function iso(at: number): string {
-  return new Date(at).toISOString();
 }

@@ -4,6 +4,7 @@
  * would retry or remove the wrong mail.
  */
 import { formatDomain, formatMailbox, parseMailbox, parseMailDomain } from "../mail/mailbox.ts";
+import type { Events } from "../report/events.ts";
 import type { QueueFilter } from "../store/queue.ts";
 
 export interface BadRequest {
@@ -28,8 +29,9 @@ const READERS: Readonly<Record<Word, Reader>> = {
     /^[^\s/]{1,100}$/.test(text) ? { partner: text } : "Write the name of the partner file without .yaml.",
   sender: (text) => {
     if (text === "<>") return { sender: "" };
+    if (text.startsWith("@")) return readSenderDomain(text.slice(1));
     const sender = readAddress(text);
-    return sender === undefined ? "Write a whole address, or <> for the null sender." : { sender };
+    return sender === undefined ? "Write a whole address, @example.org, or <> for the null sender." : { sender };
   },
   recipient: (text) => {
     const recipient = readAddress(text);
@@ -84,6 +86,13 @@ function readAge(text: string): number | undefined {
   return match === null || unit === undefined ? undefined : Number(match[1]) * unit;
 }
 
+function readSenderDomain(text: string): QueueFilter | string {
+  const domain = parseMailDomain(text);
+  return domain === undefined
+    ? "Write a domain behind the @, as @example.org."
+    : { senderDomain: formatDomain(domain) };
+}
+
 function readAddress(text: string): string | undefined {
   const mailbox = parseMailbox(text);
   return mailbox === undefined ? undefined : formatMailbox(mailbox);
@@ -93,11 +102,56 @@ function quoted(text: string): string {
   return JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text);
 }
 
-/** A delivery goes as a whole: by recipient, others in the same delivery would go with it, unseen. */
-export function removalProblem({ recipient }: QueueFilter): BadRequest | undefined {
-  if (recipient === undefined) return undefined;
+/** What a person wants done, as far as it can be judged without looking at the queue. */
+export interface Wanted {
+  readonly action: Action;
+  readonly filter: QueueFilter;
+  /** Said on purpose: everything. */
+  readonly all: boolean;
+  readonly why: string | undefined;
+  /** Of reroute: the next hop as it is written. */
+  readonly to: string | undefined;
+}
+
+export type Action = Events["queue.action"]["action"];
+
+/** Ended or sent elsewhere: never for all mail at once, and not by one recipient of several. */
+const NAMES: Readonly<Partial<Record<Action, string>>> = {
+  remove: "Removing",
+  bounce: "Bouncing",
+  reroute: "Rerouting",
+};
+
+export function problemOf({ action, filter, all, why, to }: Wanted): BadRequest | undefined {
+  const name = NAMES[action];
+  const isNarrow = Object.values(filter).some((value) => value !== undefined);
+  if (!isNarrow && name !== undefined) return needsFilter(name);
+  if (!isNarrow && !all)
+    return { error: "Which mail?", remedy: "Name a queue id or a filter, or say that you mean all of it." };
+  if (action === "remove" && why === undefined) return NO_REASON;
+  if (name !== undefined && filter.recipient !== undefined) return takesAlong(name);
+  if ((action === "reroute") === (to !== undefined)) return undefined;
+  return action === "reroute"
+    ? { error: "Rerouting needs to know where to", remedy: 'Name a next hop, as "[host.example]:25".' }
+    : { error: `A next hop means nothing to ${action}`, remedy: "Leave it out, or reroute." };
+}
+
+const NO_REASON: BadRequest = {
+  error: "Removing needs a reason",
+  remedy: "Say in one line why the mail is removed; it goes into the log, and the sender is not told.",
+};
+
+function needsFilter(name: string): BadRequest {
   return {
-    error: "Removing by recipient would take the other recipients of a message along",
-    remedy: "List by recipient, and remove what you mean by its queue id.",
+    error: `${name} needs a filter`,
+    remedy: "Name a queue id, a domain, partner, sender, reason or age; it is never done to the whole queue at once.",
+  };
+}
+
+/** A delivery goes as a whole: by recipient, others in the same delivery would go with it, unseen. */
+function takesAlong(name: string): BadRequest {
+  return {
+    error: `${name} by recipient would take the other recipients of a message along`,
+    remedy: "List by recipient, and name what you mean by its queue id.",
   };
 }

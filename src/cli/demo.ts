@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { createDemoAuthority } from "./demo-certificates.ts";
 import { createPartner, handIn, type Partner } from "./demo-partners.ts";
 import { type CliDeps, type Common, EXIT, type ExitCode, type Gateway, printJson, refuse } from "./deps.ts";
-import { queueRetry } from "./queue.ts";
+import { queueAct } from "./queue.ts";
 import { painter, printable, table, wrapped } from "./text.ts";
 
 /** As far as the demo reads `delivery` lines of the log. */
@@ -136,7 +136,7 @@ async function play(stage: Play): Promise<ExitCode> {
   tell.recovery(last);
   const silent = { ...deps, stdout: { write: () => undefined } };
   const config = { config: stage.configFile, json: false };
-  const retried = await queueRetry(silent, config, { id: undefined, domain: last.domain });
+  const retried = await queueAct(silent, config, "retry", { id: undefined, domain: last.domain });
   const event = retried === EXIT.good ? await waitFor(last.domain, "delivered") : undefined;
   if (event === undefined) return refuse(deps, EXIT.no, [`The mail to ${last.domain} did not arrive after all.`]);
   tell.ending(last, event);

@@ -2,8 +2,9 @@
  * What the commands are given: the process around them, and the parts of the gateway that main.ts wires. A command is
  * a function from this and its words to an exit code; none of them ends the process itself.
  */
+import type { QueueActions } from "../admin/queue-actions.ts";
 import type { Loaded, Settings } from "../config/settings.ts";
-import type { Events } from "../report/events.ts";
+import type { Emit, Events } from "../report/events.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Random } from "../runtime/random.ts";
 import type { HistoryStore } from "../store/history.ts";
@@ -17,7 +18,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
 
 /** Standard output or standard error. */
 export interface Output {
-  readonly write: (text: string) => unknown;
+  readonly write: (text: string | Uint8Array) => unknown;
   readonly isTTY?: boolean;
   readonly columns?: number;
 }
@@ -66,14 +67,26 @@ export interface CliDeps {
   readonly clock: Clock;
   readonly random: Random;
   readonly version: string;
-  readonly loadConfig: (file: string) => Promise<Loaded>;
+  /** `edited`: one of its files, as if it said that. */
+  readonly loadConfig: (file: string, edited?: EditedFile) => Promise<Loaded>;
   readonly startGateway: (options: StartOptions) => Promise<Started>;
   readonly openQueue: (settings: Settings) => Promise<OpenedQueue>;
+  /** What people do with it, when the gateway is stopped. */
+  readonly queueActions: (
+    settings: Settings,
+    opened: { readonly queue: QueueStore; readonly emit: Emit },
+  ) => QueueActions;
   readonly openOutside: (settings: Settings) => Outside;
   /** `scrypt:N:r:p:SALT:HASH` of a new password. */
   readonly hashPassword: (password: string) => Promise<string>;
   /** `run` is called at each such signal to this process. */
   readonly onSignal: (signal: "SIGTERM" | "SIGINT" | "SIGHUP", run: () => void) => void;
+}
+
+export interface EditedFile {
+  /** Absolute. */
+  readonly file: string;
+  readonly text: string;
 }
 
 /** Options that every command has. */

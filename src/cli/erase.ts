@@ -1,6 +1,7 @@
 /** `sealpost erase ADDRESS --why TEXT`: takes an address out of what is kept. Mail that still waits is left, and told. */
+import { accountName } from "./account.ts";
 import { type CliDeps, type Common, EXIT, type ExitCode, printJson, refuse } from "./deps.ts";
-import { accountName, withHistory } from "./history-access.ts";
+import { withHistory } from "./history-access.ts";
 import { loadSettings } from "./settings.ts";
 import { count } from "./text.ts";
 

@@ -6,7 +6,7 @@ import type { KeyActions } from "../admin/key-actions.ts";
 import type { Settings } from "../config/settings.ts";
 import type { KeyState } from "../store/key-rotation.ts";
 import { type CliDeps, type Common, EXIT, type ExitCode, printJson, refuse } from "./deps.ts";
-import { accountName } from "./history-access.ts";
+import { accountName } from "./account.ts";
 import { withKeys } from "./key-access.ts";
 import { loadSettings, shownPath } from "./settings.ts";
 import { count, wrapped } from "./text.ts";

@@ -6,6 +6,7 @@ import { readProbeRequest } from "../admin/probe-request.ts";
 import type { ActionResult } from "../admin/queue-actions.ts";
 import type { Settings } from "../config/settings.ts";
 import type { ProbeReport, ProbeRequest } from "../report/probe-report.ts";
+import { accountName } from "./account.ts";
 import { type AdminClient, findGateway } from "./admin-client.ts";
 import { type CliDeps, type Common, EXIT, type ExitCode, printJson, refuse } from "./deps.ts";
 import { printProbe } from "./probe-text.ts";
@@ -38,7 +39,10 @@ export async function probe(deps: CliDeps, common: Common, options: ProbeOptions
   if ("code" in report) return refuse(deps, report.code, [report.message]);
   if (!release || !report.ok) return answer(deps, common, report);
   return withQueue(deps, settings, async (actions) => {
-    const released = await actions.retry({ domain: report.domain });
+    const asker = { address: "local", who: accountName(), why: "a probe found that mail can go" };
+    const filter = { domain: report.domain };
+    const released = await actions.act({ action: "retry", filter, all: false, to: undefined, asker });
+    if ("error" in released) return refuse(deps, EXIT.usage, [`${released.error}. ${released.remedy}`]);
     return answer(deps, common, report, released);
   });
 }

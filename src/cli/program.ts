@@ -12,7 +12,7 @@ import { explain, type ExplainOptions } from "./explain.ts";
 import { addImport } from "./import-command.ts";
 import { addKeyCommands } from "./key-commands.ts";
 import { probe, type ProbeOptions } from "./probe.ts";
-import { type Chosen, type Filters, queueList, queueRemove, queueRetry, queueShow } from "./queue.ts";
+import { addQueueCommands } from "./queue-commands.ts";
 import { reload } from "./reload.ts";
 import { addSigning, type Running } from "./signing-commands.ts";
 import { start } from "./start.ts";
@@ -63,7 +63,7 @@ export function createProgram(deps: CliDeps): { readonly program: Command; reado
     .showHelpAfterError("(sealpost --help, or sealpost COMMAND --help)");
   addGateway(program, deps, running);
   addQuestions(program, deps, running);
-  addQueue(program, deps, running);
+  addQueueCommands(program, deps, running);
   addHistory(program, deps, running);
   addKeyCommands(program, deps, running);
   addImport(program, deps, running);
@@ -139,40 +139,6 @@ function addQuestions(program: Command, deps: CliDeps, running: Running): void {
     .action(running<[]>((common) => doctor(deps, common)));
 }
 
-function filtered(command: Command, reason: string): Command {
-  return command
-    .option("--domain <domain>", "of the recipients")
-    .option("--partner <id>", "the partner file's name without .yaml")
-    .option("--sender <address>", "the envelope sender; <> is the null sender")
-    .option("--recipient <address>", "one of the recipients")
-    .option("--reason <reason>", reason)
-    .option("--older-than <age>", "received longer ago than 30s, 15m, 4h, 2d");
-}
-
-function addQueue(program: Command, deps: CliDeps, running: Running): void {
-  const queue = program.command("queue").description("see what waits and why, and act on it");
-  const list = queue.command("list").description("what waits, with totals");
-  filtered(list, "why it waits, as certificate-expired").action(
-    running<[]>((common) => queueList(deps, common, list.opts<Filters>())),
-  );
-  queue
-    .command("show")
-    .argument("<id>", "a queue id")
-    .description("all about one message, but its content")
-    .action(running<[string]>((common, id) => queueShow(deps, common, id)));
-  const retry = queue.command("retry").argument("[id]", "a queue id").description("try again now");
-  filtered(retry, "why it waits")
-    .option("--all", "everything that waits")
-    .action(running<[string?]>((common, id) => queueRetry(deps, common, { ...retry.opts<Omit<Chosen, "id">>(), id })));
-  const remove = queue
-    .command("remove")
-    .argument("[id]", "a queue id")
-    .description("remove for good; the sender is not told");
-  filtered(remove, "why it is removed; goes into the log").action(
-    running<[string?]>((common, id) => queueRemove(deps, common, { ...remove.opts<Omit<Chosen, "id">>(), id })),
-  );
-}
-
 function addHistory(program: Command, deps: CliDeps, running: Running): void {
   const traced = program
     .command("trace")
@@ -222,7 +188,7 @@ function addOthers(program: Command, deps: CliDeps, running: Running): void {
 }
 
 const LATER = ["promote", "report"];
-const LATER_IN_QUEUE = ["hold", "release", "bounce", "reroute", "migrate"];
+const LATER_IN_QUEUE = ["migrate"];
 
 /** Known names that nothing stands behind yet, so that nobody takes them for a misspelling. */
 function addLater(program: Command, deps: CliDeps, end: (code: ExitCode) => void): void {

@@ -4,14 +4,18 @@
  */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { type ActionResult, createQueueActions, type QueueActions, type QueueEntry } from "../admin/queue-actions.ts";
+import type { ActionResult, QueueActions } from "../admin/queue-actions.ts";
+import type { QueueEntry } from "../admin/queue-entry.ts";
+import { problemOf } from "../admin/queue-query.ts";
 import { loadOrMakeSecret } from "../config/secret-file.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Emit } from "../report/events.ts";
 import { createLog, type Log } from "../report/log.ts";
-import type { QueueFilter } from "../store/queue.ts";
-import { type AdminAnswer, type AdminClient, findGateway } from "./admin-client.ts";
-import { type CliDeps, EXIT, type ExitCode, refuse } from "./deps.ts";
+import { sentenceOf } from "../report/sentence.ts";
+import type { QueueFilter, QueueTotals } from "../store/queue.ts";
+import { type AdminClient, findGateway } from "./admin-client.ts";
+import { answered, bodyOf } from "./answered.ts";
+import { type CliDeps, type ExitCode, refuse } from "./deps.ts";
 
 /** Runs `act` with the queue, and gives it back afterwards. */
 export async function withQueue(
@@ -20,13 +24,13 @@ export async function withQueue(
   act: (actions: QueueActions) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   const client = await findGateway(settings);
-  if (client !== undefined && (await client.isAlive())) return withGateway(deps, client, act);
+  if (client !== undefined && (await client.isAlive())) return answered(deps, () => act(overHttp(client)));
   if (!existsSync(join(settings.dataDir, "queue.db"))) return act(EMPTY); // looking must not make a queue
   const opened = await deps.openQueue(settings);
   if (!opened.ok) return refuse(deps, opened.exitCode, opened.lines);
   const log = await logOf(deps, settings);
   try {
-    return await act(createQueueActions({ queue: opened.queue, emit: log.emit, clock: deps.clock }));
+    return await act(deps.queueActions(settings, { queue: opened.queue, emit: log.emit }));
   } finally {
     await log.flush();
     await opened.close();
@@ -36,8 +40,10 @@ export async function withQueue(
 /** What is done is logged where the gateway would; its standard output is not there, so people are told instead. */
 export async function logOf(deps: CliDeps, settings: Settings): Promise<Pick<Log, "emit" | "flush">> {
   if (settings.log.to === "stdout") {
-    const emit: Emit = (event) => {
+    const emit: Emit = (event, fields) => {
       if (event === "queue.action") deps.stderr.write("The gateway is stopped, so this is not in its log.\n");
+      if (event === "admin.action" || event === "admin.denied" || event === "notice.queued")
+        deps.stderr.write(`${sentenceOf(event, fields)}\n`);
     };
     return { emit, flush: () => Promise.resolve() };
   }
@@ -48,31 +54,22 @@ export async function logOf(deps: CliDeps, settings: Settings): Promise<Pick<Log
 const NOTHING: ActionResult = { matched: 0, busy: 0 };
 const EMPTY: QueueActions = {
   list: () => Promise.resolve([]),
-  retry: () => Promise.resolve(NOTHING),
-  remove: () => Promise.resolve(NOTHING),
+  totals: () =>
+    Promise.resolve({
+      deliveries: 0,
+      messages: 0,
+      size: 0,
+      byDomain: [],
+      byReason: [],
+      byState: { waiting: 0, leased: 0, held: 0, parked: 0 },
+      lanes: [],
+    }),
+  act: (asked) => Promise.resolve(problemOf({ ...asked, why: asked.asker.why }) ?? NOTHING),
+  content: () => Promise.resolve({ kind: "missing" }),
 };
 
-async function withGateway(
-  deps: CliDeps,
-  client: AdminClient,
-  act: (actions: QueueActions) => Promise<ExitCode>,
-): Promise<ExitCode> {
-  try {
-    return await act(overHttp(client));
-  } catch (error) {
-    if (!(error instanceof Unanswered)) throw error;
-    return refuse(deps, error.code, [error.message]);
-  }
-}
-
-/** Carries an answer that is none out of an action, whose callers know only results. */
-class Unanswered extends Error {
-  readonly code: ExitCode;
-  constructor(code: ExitCode, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
+/** Each of many may cost a notice. */
+const PATIENCE_MS = 3_600_000;
 
 function overHttp(client: AdminClient): QueueActions {
   return {
@@ -80,38 +77,45 @@ function overHttp(client: AdminClient): QueueActions {
       const { deliveries } = bodyOf(await client.get(`/api/v1/queue?${query(filter)}`));
       return Array.isArray(deliveries) ? (deliveries as QueueEntry[]) : [];
     },
-    retry: async (filter) => resultOf(await client.post("/api/v1/queue/retry", { filter: words(filter) })),
-    remove: async (filter, reason) =>
-      resultOf(await client.post("/api/v1/queue/remove", { filter: words(filter), reason })),
+    totals: async (filter) =>
+      bodyOf(await client.get(`/api/v1/queue/totals?${query(filter)}`)) as unknown as QueueTotals,
+    act: async ({ action, filter, all, to, asker: { why } }) => {
+      const body = { filter: words(filter), all, why, to };
+      const answer = await client.post(`/api/v1/queue/${action}`, body, PATIENCE_MS);
+      if (answer.kind === "refused" && answer.status === 404) return NOTHING;
+      if (answer.kind === "refused" && answer.status === 400) {
+        const { error, remedy } = answer.body;
+        return { error: String(error), remedy: String(remedy) };
+      }
+      const { matched, busy } = bodyOf(answer);
+      return { matched: Number(matched), busy: Number(busy) };
+    },
+    content: async ({ id, content, asker: { why = "" } }) => {
+      const asked = new URLSearchParams({ why, ...(content !== undefined && { content: String(content) }) });
+      const answer = await client.download(`/api/v1/queue/${id}/content?${asked.toString()}`);
+      if (answer.kind === "download") return { kind: "shown", chunks: answer.chunks };
+      const refusal = answer.kind === "refused" ? REFUSALS[answer.status] : undefined;
+      if (refusal !== undefined) return { kind: refusal };
+      bodyOf(answer);
+      return { kind: "missing" };
+    },
   };
 }
 
-function bodyOf(answer: AdminAnswer): Readonly<Record<string, unknown>> {
-  switch (answer.kind) {
-    case "done":
-      return answer.body;
-    case "unreachable":
-      throw new Unanswered(EXIT.unreachable, answer.detail);
-    case "refused": {
-      const { error, remedy } = answer.body;
-      const code = answer.status === 400 ? EXIT.usage : EXIT.unreachable;
-      throw new Unanswered(code, `${String(error)}. ${String(remedy)}`);
-    }
-  }
-}
-
-function resultOf(answer: AdminAnswer): ActionResult {
-  const { matched, busy } = bodyOf(answer);
-  return { matched: Number(matched), busy: Number(busy) };
-}
+const REFUSALS: Readonly<Record<number, "denied" | "missing" | "damaged">> = {
+  403: "denied",
+  404: "missing",
+  409: "damaged",
+};
 
 /** A filter in the words of the API; an age has become an instant, which it takes as `before`. */
 function words(filter: QueueFilter): Record<string, string> {
-  const { before, limit, sender, ...same } = filter;
+  const { before, limit, sender, senderDomain, ...same } = filter;
   const texts = Object.entries(same).flatMap(([key, value]) => (value === undefined ? [] : [[key, value] as const]));
   return {
     ...Object.fromEntries(texts),
     ...(sender !== undefined && { sender: sender === "" ? "<>" : sender }),
+    ...(senderDomain !== undefined && { sender: `@${senderDomain}` }),
     ...(limit !== undefined && { limit: String(limit) }),
     ...(before !== undefined && { before: new Date(before).toISOString() }),
   };

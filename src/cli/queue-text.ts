@@ -1,10 +1,11 @@
 /** How the queue is shown to people. Answers of peers are theirs: made harmless before they reach a terminal. */
-import type { QueueEntry } from "../admin/queue-actions.ts";
+import type { QueueEntry } from "../admin/queue-entry.ts";
+import type { QueueTotals } from "../store/queue.ts";
 import type { CliDeps } from "./deps.ts";
 import { count, duration, fitted, painter, printable, size, table, wrapped } from "./text.ts";
 
-/** Each delivery in two lines, then totals by destination and by reason. */
-export function printEntries(deps: CliDeps, entries: readonly QueueEntry[]): void {
+/** Each delivery in two lines, then totals of all that match, by destination and by reason. */
+export function printEntries(deps: CliDeps, entries: readonly QueueEntry[], totals: QueueTotals): void {
   const { stdout } = deps;
   if (entries.length === 0) {
     stdout.write("Nothing waits.\n");
@@ -19,8 +20,10 @@ export function printEntries(deps: CliDeps, entries: readonly QueueEntry[]): voi
     stdout.write(`${fitted(lines[at] ?? "", stdout)}\n`);
     stdout.write(`${paint("dim", fitted(`    ${path(entry)}${answer(entry)}`, stdout))}\n`);
   }
+  const left = totals.deliveries - entries.length;
+  if (left > 0) stdout.write(`… and ${grouped(left)} more (--limit NUMBER, or --json for all)\n`);
   stdout.write("\n");
-  for (const line of totals(entries)) stdout.write(`${line}\n`);
+  for (const line of totalLines(totals)) stdout.write(`${line}\n`);
 }
 
 function cells(entry: QueueEntry, now: number): string[] {
@@ -56,21 +59,38 @@ function answer({ detail }: QueueEntry): string {
   return detail === null ? "" : `: ${printable(detail)}`;
 }
 
-function totals(entries: readonly QueueEntry[]): string[] {
-  const messages = new Set(entries.map(({ queueId }) => queueId)).size;
-  const octets = entries.reduce((sum, entry) => sum + entry.size, 0);
+function totalLines(totals: QueueTotals): string[] {
+  const { deliveries, messages, byState, byDomain, byReason } = totals;
+  const states = (["leased", "held", "parked"] as const).filter((state) => byState[state] > 0);
+  const apart = states.map((state) => `${grouped(byState[state])} ${state === "leased" ? "under way" : state}`);
   return [
-    `${count(entries.length, "delivery")} of ${count(messages, "message")}, ${size(octets)}`,
-    ...tally("by destination", entries, ({ domain }) => printable(domain)),
-    ...tally("by reason", entries, ({ reason }) => reason ?? "not tried yet"),
+    [`${many(deliveries, "delivery")} of ${many(messages, "message")}`, size(totals.size), ...apart].join(", "),
+    ...tally(
+      "by destination",
+      byDomain.map(({ domain, deliveries: number }) => [printable(domain), number]),
+    ),
+    ...tally(
+      "by reason",
+      byReason.map(({ reason, deliveries: number }) => [reason ?? "not tried yet", number]),
+    ),
   ];
 }
 
-function tally(title: string, entries: readonly QueueEntry[], keyOf: (entry: QueueEntry) => string): string[] {
-  const numbers = new Map<string, number>();
-  for (const entry of entries) numbers.set(keyOf(entry), (numbers.get(keyOf(entry)) ?? 0) + 1);
-  const sorted = [...numbers].toSorted((a, b) => b[1] - a[1] || a[0].localeCompare(b[0]));
-  return [title, ...table(sorted.map(([key, number]) => [`  ${key}`, String(number)]))];
+const MOST_LINES = 25;
+
+function tally(title: string, numbers: readonly (readonly [string, number])[]): string[] {
+  const lines = table(numbers.slice(0, MOST_LINES).map(([key, number]) => [`  ${key}`, grouped(number)]));
+  const left = numbers.length - MOST_LINES;
+  return [title, ...lines, ...(left > 0 ? [`  … and ${grouped(left)} more`] : [])];
+}
+
+/** 99,900 */
+function grouped(number: number): string {
+  return number.toLocaleString("en-US");
+}
+
+function many(number: number, noun: string): string {
+  return count(number, noun).replace(/^\d+/, grouped(number));
 }
 
 /** All there is to one delivery, but its content. */
@@ -86,6 +106,7 @@ export function printEntry(deps: CliDeps, entry: QueueEntry): void {
     ["from", entry.sender === "" ? "<> (null sender)" : entry.sender],
     ["to", entry.recipients.join(", ")],
     ["partner", entry.partner ?? "none"],
+    ...(entry.route === null ? [] : [["next hop", `${entry.route}, where a person has sent it`] as [string, string]]),
     ["message-id", entry.messageId ?? "none"],
     ["size", size(entry.size)],
     ["received", `${entry.received} by ${entry.listener}`],

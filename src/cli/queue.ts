@@ -1,12 +1,17 @@
 /**
- * `sealpost queue list|show|retry|remove`: what waits, why, and what a person may do about it. Shows envelopes and
- * answers, never content.
+ * `sealpost queue list|show|retry|hold|release|bounce|remove|reroute`: what waits, why, and what a person may do about
+ * it. Shows envelopes and answers; content only where that is permitted (queue-content.ts).
  */
-import { allEntries, type ActionResult, type QueueActions, type QueueEntry } from "../admin/queue-actions.ts";
-import { isQueueId, readQueueFilter, removalProblem } from "../admin/queue-query.ts";
+import type { ActionResult, QueueActions } from "../admin/queue-actions.ts";
+import { pagesOf, type QueueEntry } from "../admin/queue-entry.ts";
+import { type Action, type BadRequest, isQueueId, problemOf, readQueueFilter } from "../admin/queue-query.ts";
+import type { Asker } from "../admin/who.ts";
+import { parseRoute } from "../config/route.ts";
 import type { QueueFilter } from "../store/queue.ts";
+import { accountName } from "./account.ts";
 import { type CliDeps, type Common, EXIT, type ExitCode, printJson, refuse } from "./deps.ts";
 import { withQueue } from "./queue-access.ts";
+import { printContent } from "./queue-content.ts";
 import { printEntries, printEntry } from "./queue-text.ts";
 import { loadSettings } from "./settings.ts";
 import { count } from "./text.ts";
@@ -21,21 +26,39 @@ export interface Filters {
   readonly olderThan?: string;
 }
 
-export async function queueList(deps: CliDeps, common: Common, filters: Filters): Promise<ExitCode> {
-  return acting(deps, common, filters, async (actions, filter) => {
+export interface Listed extends Filters {
+  readonly limit?: string;
+}
+
+const SHOWN_BY_DEFAULT = 100;
+
+export async function queueList(deps: CliDeps, common: Common, { limit, ...filters }: Listed): Promise<ExitCode> {
+  const most = limit === undefined ? SHOWN_BY_DEFAULT : /^\d{1,7}$/.test(limit) ? Number(limit) : 0;
+  if (most === 0) return refuse(deps, EXIT.usage, ["--limit says how many are shown: write a number from 1."]);
+  return withFilter(deps, common, filters, async (actions, filter) => {
     if (common.json) {
-      for await (const entry of allEntries(actions, filter)) printJson(deps, entry);
+      for await (const page of pagesOf(actions.list, filter, limit === undefined ? undefined : most))
+        deps.stdout.write(page.map((entry) => `${JSON.stringify(entry)}\n`).join(""));
       return EXIT.good;
     }
+    const totals = await actions.totals(filter);
     const entries: QueueEntry[] = [];
-    for await (const entry of allEntries(actions, filter)) entries.push(entry);
-    printEntries(deps, entries);
+    for await (const page of pagesOf(actions.list, filter, most)) entries.push(...page);
+    printEntries(deps, entries, totals);
     return EXIT.good;
   });
 }
 
-export async function queueShow(deps: CliDeps, common: Common, id: string): Promise<ExitCode> {
-  return acting(deps, common, { id }, async (actions, filter) => {
+export interface Shown {
+  readonly content?: boolean;
+  readonly why?: string;
+}
+
+export async function queueShow(deps: CliDeps, common: Common, id: string, { content, why }: Shown): Promise<ExitCode> {
+  if (content === true && isEmpty(why))
+    return refuse(deps, EXIT.usage, ['Why? Give --why "…": every look at content goes into the log.']);
+  return withFilter(deps, common, { id }, async (actions, filter) => {
+    if (content === true) return printContent(deps, actions, { id, asker: askerOf(why) });
     const entries = await actions.list({ ...filter, limit: 1_000 });
     if (entries.length === 0) return missing(deps, id);
     for (const entry of entries) {
@@ -49,82 +72,108 @@ export async function queueShow(deps: CliDeps, common: Common, id: string): Prom
 export interface Chosen extends Filters {
   readonly id: string | undefined;
   readonly all?: boolean;
+  readonly why?: string;
+  /** Of reroute. */
+  readonly to?: string;
 }
 
-export async function queueRetry(deps: CliDeps, common: Common, { id, all, ...filters }: Chosen): Promise<ExitCode> {
-  if (!isNarrow(id, filters) && all !== true) {
-    return refuse(deps, EXIT.usage, ["Which mail? Give a queue id or a filter, or --all for everything that waits."]);
-  }
-  return acting(deps, common, { ...filters, ...(id !== undefined && { id }) }, async (actions, filter) => {
-    const result = await actions.retry(filter);
-    return report(deps, common, result, { id, done: "is tried again now", busy: "is being tried right now" });
-  });
+export async function queueAct(deps: CliDeps, common: Common, action: Action, chosen: Chosen): Promise<ExitCode> {
+  const { all = false, to, why, ...asked } = chosen;
+  // Of remove, --reason is why; mail is told apart by the other filters.
+  const { reason, ...narrow } = asked;
+  if (action === "remove" && !isEmpty(why) && !isEmpty(reason))
+    return refuse(deps, EXIT.usage, ["--reason says why mail is removed, and so does --why: give one of them."]);
+  const asker = askerOf(action === "remove" ? (why ?? reason) : why);
+  const { id } = chosen;
+  const problemWith = (filter: QueueFilter): BadRequest | undefined =>
+    problemOf({ action, filter, all, why: asker.why, to }) ?? routeProblem(to);
+  return withFilter(
+    deps,
+    common,
+    { ...(action === "remove" ? narrow : asked), problemWith },
+    async (actions, filter) => {
+      const result = await actions.act({ action, filter, all, to, asker });
+      if ("error" in result) return refuse(deps, EXIT.usage, [sentence(result)]);
+      return report(deps, common, result, { action, id });
+    },
+  );
 }
 
-/** Here `reason` is why the mail is removed. */
-export async function queueRemove(deps: CliDeps, common: Common, chosen: Chosen): Promise<ExitCode> {
-  const { id, reason, all: _, ...filters } = chosen;
-  if (reason === undefined || reason.trim() === "") {
-    return refuse(deps, EXIT.usage, ['Why? Give --reason "…": it goes into the log, and the sender is not told.']);
-  }
-  if (!isNarrow(id, filters)) return refuse(deps, EXIT.usage, ["Which mail? Give a queue id or a filter."]);
-  return acting(deps, common, { ...filters, ...(id !== undefined && { id }) }, async (actions, filter) => {
-    const problem = removalProblem(filter);
-    if (problem !== undefined) return refuse(deps, EXIT.usage, [`${problem.error}. ${problem.remedy}`]);
-    const result = await actions.remove(filter, reason.trim());
-    return report(deps, common, result, {
-      id,
-      done: "is removed",
-      busy: "is being tried right now and was left alone",
-    });
-  });
+function routeProblem(to: string | undefined): BadRequest | undefined {
+  const route = to === undefined ? "policy" : parseRoute(to, 25);
+  if (typeof route !== "object" || !("message" in route)) return undefined;
+  return { error: route.message, remedy: `${route.remedy}.` };
 }
 
-function isNarrow(id: string | undefined, filters: Filters): boolean {
-  return id !== undefined || Object.values(filters).some((value) => value !== undefined);
+function isEmpty(text: string | undefined): boolean {
+  return text === undefined || text.trim() === "";
 }
 
-async function acting(
+function askerOf(why: string | undefined): Asker {
+  return { address: "local", who: accountName(), why: isEmpty(why) ? undefined : why?.trim() };
+}
+
+interface Narrow extends Filters {
+  readonly id?: string | undefined;
+  /** What else is wrong with what is asked. */
+  readonly problemWith?: (filter: QueueFilter) => BadRequest | undefined;
+}
+
+/** Refuses what is wrong before anything is opened. */
+async function withFilter(
   deps: CliDeps,
   common: Common,
-  asked: Filters & { id?: string },
+  { problemWith, ...asked }: Narrow,
   act: (actions: QueueActions, filter: QueueFilter) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   const { olderThan, id, domain, partner, sender, recipient, reason } = asked;
   if (id !== undefined && !isQueueId(id)) return missing(deps, id);
   const given = { id, domain, partner, sender, recipient, reason, older_than: olderThan };
   const read = readQueueFilter(given, { now: deps.clock.now(), paged: false });
-  if ("error" in read)
-    return refuse(deps, EXIT.usage, [`${read.error.replace("older_than", "--older-than")}. ${read.remedy}`]);
+  if ("error" in read) return refuse(deps, EXIT.usage, [sentence(read).replace("older_than", "--older-than")]);
+  const problem = problemWith?.(read.filter);
+  if (problem !== undefined) return refuse(deps, EXIT.usage, [sentence(problem)]);
   const settings = await loadSettings(deps, common);
   if (typeof settings === "number") return settings;
   return withQueue(deps, settings, (actions) => act(actions, read.filter));
 }
 
+function sentence({ error, remedy }: BadRequest): string {
+  return `${error}${/[.?!]$/.test(error) ? "" : "."} ${remedy}`;
+}
+
 function missing(deps: CliDeps, id: string): ExitCode {
   return refuse(deps, EXIT.no, [
-    `There is no ${JSON.stringify(id)} in the queue. It may have ended: look for it in the log.`,
+    `There is no ${JSON.stringify(id)} in the queue. It may have ended: look for it with sealpost trace.`,
   ]);
 }
 
-interface Words {
-  readonly id: string | undefined;
-  readonly done: string;
-  readonly busy: string;
-}
+/** What is said of one, and of several. */
+const DONE: Readonly<Record<Action, readonly [string, string]>> = {
+  retry: ["is tried again now", "are tried again now"],
+  hold: ["is held until it is released", "are held until they are released"],
+  release: ["is released and tried now", "are released and tried now"],
+  bounce: ["has failed, and the sender is told", "have failed, and their senders are told"],
+  remove: ["is removed", "are removed"],
+  reroute: ["goes the new way now", "go the new way now"],
+};
 
 /** An id that matches nothing is an answer of "no"; a filter that matches nothing is none. */
-function report(deps: CliDeps, common: Common, result: ActionResult, words: Words): ExitCode {
+function report(
+  deps: CliDeps,
+  common: Common,
+  result: ActionResult,
+  { action, id }: { readonly action: Action; readonly id: string | undefined },
+): ExitCode {
   const { matched, busy } = result;
-  if (words.id !== undefined && matched + busy === 0) return missing(deps, words.id);
+  if (id !== undefined && matched + busy === 0) return missing(deps, id);
   if (common.json) printJson(deps, result);
   else {
-    deps.stdout.write(`${count(matched, "delivery")} ${plural(matched, words.done)}.\n`);
-    if (busy > 0) deps.stdout.write(`${count(busy, "delivery")} ${plural(busy, words.busy)}.\n`);
+    const [one, several] = DONE[action];
+    deps.stdout.write(`${count(matched, "delivery")} ${matched === 1 ? one : several}.\n`);
+    const left = action === "retry" || action === "release" ? "" : ` and ${busy === 1 ? "was" : "were"} left alone`;
+    if (busy > 0)
+      deps.stdout.write(`${count(busy, "delivery")} ${busy === 1 ? "is" : "are"} being tried right now${left}.\n`);
   }
-  return words.id !== undefined && matched === 0 ? EXIT.no : EXIT.good;
-}
-
-function plural(number: number, words: string): string {
-  return number === 1 ? words : words.replace(/^is /, "are ").replace(" was ", " were ");
+  return id !== undefined && matched === 0 ? EXIT.no : EXIT.good;
 }

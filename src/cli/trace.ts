@@ -1,7 +1,8 @@
 /** `sealpost trace QUERY`: what became of a message, told in its order. Peers' answers are made harmless before they are shown. */
 import type { TraceEntry } from "../admin/history-actions.ts";
+import { accountName } from "./account.ts";
 import { type CliDeps, type Common, EXIT, type ExitCode, printJson, refuse } from "./deps.ts";
-import { accountName, withHistory } from "./history-access.ts";
+import { withHistory } from "./history-access.ts";
 import { loadSettings } from "./settings.ts";
 import { painter, printable, wrapped } from "./text.ts";
 

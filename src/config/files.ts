@@ -4,6 +4,7 @@
  */
 import { isUtf8 } from "node:buffer";
 import { readdirSync, readFileSync, type Stats, statSync } from "node:fs";
+import { resolve } from "node:path";
 
 export interface Access {
   /** Permission bits. */
@@ -38,6 +39,18 @@ export interface Files {
 export const FILE_LIMIT = 1_048_576;
 
 export const diskFiles: Files = { read: readText, bytes: readBytes, list: listDisk };
+
+/** The disk, as if one of its files said something else; for a look at what an edit would do. */
+export function withEdited({ file, text }: { readonly file: string; readonly text: string }): Files {
+  const edited = (path: string): boolean => resolve(path) === file;
+  return {
+    ...diskFiles,
+    read: (path) => {
+      const found = readText(path);
+      return found.ok && edited(path) ? { ...found, text } : found;
+    },
+  };
+}
 
 function readText(path: string): FileFound | FileLost {
   const found = readBytes(path);

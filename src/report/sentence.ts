@@ -59,7 +59,8 @@ const SENTENCES: Sentences = {
   "notice.queued": (f) => `Queued ${f.queueId}: notice of ${f.kind} about ${f.about} to ${f.recipient}`,
   "queue.action": (f) =>
     `Queue: ${f.action} for ${f.matched} waiting${f.reason === undefined ? "" : `, because ${f.reason}`}`,
-  "admin.action": (f) => `${f.action} by ${f.address}: ${f.detail}`,
+  "admin.action": (f) =>
+    `${f.action} by ${f.who === undefined ? f.address : `${f.who} (${f.address})`}: ${f.detail}${f.why === undefined ? "" : `, because ${f.why}`}`,
   "key.rotated": (f) => `The queue is sealed with key ${f.keyId} alone; ${f.dropped.join(", ")} went`,
   "admin.denied": (f) => `Denied ${f.path} to ${f.address}: ${f.reason}`,
   "exception.started": (f) => `Exception for ${partner(f.partner)} in force until ${f.until}: ${f.reason}`,

@@ -213,6 +213,8 @@ export interface QueueTotals {
   /** null: not tried yet. */
   readonly byReason: readonly { readonly reason: Reason | null; readonly deliveries: number }[];
   readonly byState: Readonly<Record<DeliveryState, number>>;
+  /** What they are claimed by: their domains, and other ways to them. */
+  readonly lanes: readonly string[];
 }
 
 export interface QueueStats {

@@ -102,7 +102,7 @@ function totals(database: DatabaseSync, filter: FilterRow): QueueTotals {
   const [sum] = all(`SELECT sum(n) AS deliveries, count(*) AS messages, sum(size) AS size
     FROM (SELECT count(*) AS n, m.size AS size ${joined} GROUP BY d.message)`);
   const groups = all(
-    `SELECT d.domain, d.reason, d.state, count(*) AS n ${joined} GROUP BY d.domain, d.reason, d.state`,
+    `SELECT d.domain, d.lane, d.reason, d.state, count(*) AS n ${joined} GROUP BY d.domain, d.lane, d.reason, d.state`,
   );
   const byState: Record<DeliveryState, number> = { waiting: 0, leased: 0, held: 0, parked: 0 };
   for (const row of groups) byState[text(row["state"]) as DeliveryState] += Number(row["n"]);
@@ -113,6 +113,7 @@ function totals(database: DatabaseSync, filter: FilterRow): QueueTotals {
     byDomain: tally(groups, "domain").map(([domain, deliveries]) => ({ domain: domain ?? "", deliveries })),
     byReason: tally(groups, "reason").map(([reason, deliveries]) => ({ reason: reason as Reason | null, deliveries })),
     byState,
+    lanes: [...new Set(groups.map((row) => text(row["lane"])))],
   };
 }
 

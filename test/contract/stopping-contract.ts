@@ -196,6 +196,7 @@ export function stoppingContract(engine: EngineUnderTest): void {
             { reason: "dns-failed", deliveries: 2 },
           ],
           byState: { waiting: 3, leased: 1, held: 1, parked: 0 },
+          lanes: expect.toSatisfy((lanes: string[]) => lanes.toSorted().join() === "b.test,c.test,d.test") as string[],
         });
       });
 

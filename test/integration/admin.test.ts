@@ -5,12 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type AdminDeps, type AdminServer, AdminStartError, createAdminServer } from "../../src/admin/admin-server.ts";
-import { createQueueActions } from "../../src/admin/queue-actions.ts";
 import type { Emit, Events } from "../../src/report/events.ts";
 import type { ProbeReport, ProbeRequest } from "../../src/report/probe-report.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { systemRandom } from "../../src/runtime/random.ts";
-import { type FakeQueue, fakeQueue, item } from "../unit/admin/fake-queue.ts";
+import { actionsOn, type FakeQueue, fakeQueue, item } from "../unit/admin/fake-queue.ts";
 
 let folder: string;
 let server: AdminServer | undefined;
@@ -32,7 +31,7 @@ const emit: Emit = (event, fields) => void events.push({ event, fields });
 function create(over: Partial<AdminDeps> = {}): AdminServer {
   server = createAdminServer({
     settings: { address: "127.0.0.1", port: 0, tokenFile: join(folder, "data", "admin.token"), contentAccess: false },
-    queue: createQueueActions({ queue, emit, clock: systemClock }),
+    queue: actionsOn(queue, systemClock, { emit }),
     history: {
       trace: () => Promise.resolve([]),
       erase: () => Promise.resolve({ changed: 0, waiting: 0 }),
@@ -314,7 +313,6 @@ describe("the token file", () => {
     await expect(refused).rejects.toMatchObject({
       kind: "token",
       remedy: expect.stringContaining(tokenFile),
-      contentAccess: false,
     });
     expect(await readFile(tokenFile, "utf8")).toBe(text);
   });

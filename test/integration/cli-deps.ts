@@ -3,13 +3,15 @@ import { hashPassword } from "../../src/accept/passwords.ts";
 import type { CliDeps, StartOptions } from "../../src/cli/deps.ts";
 import { runCli } from "../../src/cli/program.ts";
 import { openStoppedQueue } from "../../src/cli/stopped-queue.ts";
-import { diskFiles } from "../../src/config/files.ts";
+import { diskFiles, withEdited } from "../../src/config/files.ts";
 import { loadConfig } from "../../src/config/load.ts";
 import { selfSigned } from "../../src/config/self-signed.ts";
 import { startGateway } from "../../src/gateway.ts";
 import { createOutside } from "../../src/outside.ts";
+import { createQueueDesk } from "../../src/queue-desk.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { systemRandom } from "../../src/runtime/random.ts";
+import { snapshotOf } from "../../src/snapshot.ts";
 
 export interface Ran {
   readonly code: number;
@@ -23,19 +25,20 @@ export function cliDeps(
 ): CliDeps & { readonly seen: { out: string; error: string } } {
   const seen = { out: "", error: "" };
   const env = over.env ?? {};
-  const load = (file: string, generation?: number) =>
-    loadConfig(file, { files: diskFiles, env, clock: systemClock, selfSigned }, generation);
+  const parts = { env, clock: systemClock, selfSigned };
+  const load = (file: string, generation?: number) => loadConfig(file, { ...parts, files: diskFiles }, generation);
   return {
     seen,
-    stdout: { write: (text) => void (seen.out += text) },
-    stderr: { write: (text) => void (seen.error += text) },
+    stdout: { write: (text) => void (seen.out += textOf(text)) },
+    stderr: { write: (text) => void (seen.error += textOf(text)) },
     stdin: (async function* () {})(),
     env,
     cwd,
     clock: systemClock,
     random: systemRandom,
     version: "0.1.0",
-    loadConfig: (file) => load(file),
+    loadConfig: (file, edited) =>
+      edited === undefined ? load(file) : loadConfig(file, { ...parts, files: withEdited(edited) }),
     startGateway: ({ configFile, ...rest }: StartOptions) =>
       startGateway({
         clock: systemClock,
@@ -45,6 +48,10 @@ export function cliDeps(
         ...rest,
       }),
     openQueue: (settings) => openStoppedQueue(settings, { clock: systemClock, random: systemRandom }),
+    queueActions: (settings, opened) => {
+      const current = snapshotOf(settings);
+      return createQueueDesk({ ...opened, clock: systemClock, random: systemRandom, snapshot: () => current });
+    },
     openOutside: (settings) => createOutside(settings, { clock: systemClock, random: systemRandom }),
     hashPassword: (password) => hashPassword(password, systemRandom),
     onSignal: () => undefined,
@@ -56,4 +63,8 @@ export async function run(cwd: string, args: readonly string[], over: Partial<Cl
   const deps = cliDeps(cwd, over);
   const code = await runCli(args, deps);
   return { code, ...deps.seen };
+}
+
+function textOf(written: string | Uint8Array): string {
+  return typeof written === "string" ? written : Buffer.from(written).toString("latin1");
 }

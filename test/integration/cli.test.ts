@@ -2,7 +2,7 @@
 import { createServer } from "node:net";
 import { once } from "node:events";
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { createPasswordCheck } from "../../src/accept/passwords.ts";
@@ -144,6 +144,7 @@ describe("queue", () => {
     const lines = (await readFile(join(folder, "gateway.log"), "utf8")).trimEnd().split("\n");
     expect(lines.map((line) => JSON.parse(line) as object)).toMatchObject([
       { event: "queue.action", action: "remove", matched: 1, reason: "x", filter: { sender: "@example.org" } },
+      { event: "admin.action", action: "queue remove", address: "local", who: userInfo().username, why: "x" },
       { event: "message.finished", queueId: id, outcome: [{ recipient: "@acme.example", end: "removed" }] },
     ]);
   });

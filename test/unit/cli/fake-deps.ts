@@ -77,8 +77,8 @@ export async function run(args: readonly string[], over: Partial<CliDeps> = {}):
     throw new Error("must not be called");
   };
   const code = await runCli(args, {
-    stdout: { write: (text) => void (seen.out += text) },
-    stderr: { write: (text) => void (seen.error += text) },
+    stdout: { write: (text) => void (seen.out += String(text)) },
+    stderr: { write: (text) => void (seen.error += String(text)) },
     stdin: (async function* () {})(),
     env: {},
     cwd: "/etc/sealpost",
@@ -88,6 +88,7 @@ export async function run(args: readonly string[], over: Partial<CliDeps> = {}):
     loadConfig: () => Promise.resolve({ ok: true, settings: settings(), warnings: [] }),
     startGateway: never,
     openQueue: never,
+    queueActions: never,
     openOutside: never,
     hashPassword: never,
     onSignal: () => undefined,

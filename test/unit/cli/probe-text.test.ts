@@ -50,7 +50,7 @@ const report: ProbeReport = {
 async function shown(given: ProbeReport, over: Partial<CliDeps> = {}, words: readonly string[] = []) {
   const seen = { out: "" };
   const openOutside = () => ({ probe: () => Promise.resolve(given), close: () => Promise.resolve() }) as never;
-  const stdout = { write: (text: string) => void (seen.out += text), ...over.stdout };
+  const stdout = { write: (text: string | Uint8Array) => void (seen.out += String(text)), ...over.stdout };
   const { code } = await run(["probe", "acme.example", ...words], { openOutside, ...over, stdout });
   return { code, out: seen.out };
 }

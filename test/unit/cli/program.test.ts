@@ -14,7 +14,19 @@ describe("exit codes [sysexits.h]", () => {
     [64, "an address that is none", ["explain", "anna"]],
     [64, "a filter that does not fit", ["queue", "list", "--older-than", "yesterday"]],
     [64, "retry of nothing named", ["queue", "retry"]],
+    [64, "hold of nothing named", ["queue", "hold"]],
+    [64, "release of nothing named", ["queue", "release"]],
+    [64, "bounce of nothing named", ["queue", "bounce", "--why", "x"]],
+    [64, "bounce of everything", ["queue", "bounce", "--all"]],
+    [64, "bounce by recipient", ["queue", "bounce", "--recipient", "bea@acme.example"]],
+    [64, "reroute of nothing named", ["queue", "reroute", "--to", "mx"]],
+    [64, "reroute to nowhere", ["queue", "reroute", "--domain", "acme.example"]],
+    [64, "reroute to what is none", ["queue", "reroute", "--domain", "acme.example", "--to", "192.0.2.1"]],
+    [64, "a list of none", ["queue", "list", "--limit", "0"]],
+    [64, "a sender's domain that is none", ["queue", "list", "--sender", "@a b"]],
+    [64, "a look at content without a reason", ["queue", "show", "0".repeat(32), "--content"]],
     [64, "remove without a reason", ["queue", "remove", "--domain", "acme.example"]],
+    [64, "remove with two", ["queue", "remove", "--domain", "acme.example", "--reason", "a", "--why", "b"]],
     [64, "a domain that is none", ["dkim", "generate", "-x-"]],
     [64, "an algorithm that is none", ["dkim", "generate", "example.org", "--algorithm", "dsa"]],
     [64, "an RSA key that is too short", ["dkim", "generate", "example.org", "--bits", "1024"]],
@@ -43,15 +55,14 @@ describe("exit codes [sysexits.h]", () => {
     else expect(ran.error).not.toBe("");
   });
 
-  it.each(
-    ["trace x", "erase x", "promote acme", "report acme --from 2026-01-01", "import x", "key rotate"]
-      .concat(["queue hold --domain x", "queue release", "queue bounce", "queue reroute"])
-      .concat(["queue migrate --to x"]),
-  )("64 for %s, which is known and not there yet", async (words) => {
-    const ran = await run(words.split(" "));
-    expect(ran).toMatchObject({ code: 64, out: "" });
-    expect(ran.error).toMatch(/ is not available yet\.\n$/);
-  });
+  it.each(["report acme --from 2026-01-01", "queue migrate --to x"])(
+    "64 for %s, which is known and not there yet",
+    async (words) => {
+      const ran = await run(words.split(" "));
+      expect(ran).toMatchObject({ code: 64, out: "" });
+      expect(ran.error).toMatch(/ is not available yet\.\n$/);
+    },
+  );
 
   it("78 for a configuration with problems, each with its place and its remedy", async () => {
     const problem = {

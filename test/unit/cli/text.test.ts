@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { QueueEntry } from "../../../src/admin/queue-actions.ts";
+import type { QueueEntry } from "../../../src/admin/queue-entry.ts";
+import type { QueueTotals } from "../../../src/store/queue.ts";
 import type { CliDeps } from "../../../src/cli/deps.ts";
 import { printEntries, printEntry } from "../../../src/cli/queue-text.ts";
 import { duration, exactDuration, fitted, painter, printable, size, table, wrapped } from "../../../src/cli/text.ts";
@@ -81,6 +82,8 @@ function entry(over: Partial<QueueEntry> = {}): QueueEntry {
     messageId: "<1@example.org>",
     listener: "smarthost",
     client: { address: "127.0.0.1", port: 1, helo: "exch01", via: "network" },
+    route: null,
+    content: 0,
     cursor: "#1",
     ...over,
   };
@@ -96,32 +99,61 @@ function printed(print: (deps: CliDeps) => void): string {
   return out;
 }
 
+const totals: QueueTotals = {
+  deliveries: 3,
+  messages: 2,
+  size: 13_209,
+  byDomain: [
+    { domain: "acme.example", deliveries: 2 },
+    { domain: "b.example", deliveries: 1 },
+  ],
+  byReason: [
+    { reason: "certificate-expired", deliveries: 2 },
+    { reason: null, deliveries: 1 },
+  ],
+  byState: { waiting: 2, leased: 0, held: 1, parked: 0 },
+  lanes: ["acme.example", "b.example"],
+};
+
 describe("the queue for people", () => {
   it("shows age, size, partner, reason, next try and last answer, and totals", () => {
     const out = printed((deps) =>
-      printEntries(deps, [
-        entry(),
-        entry(),
-        entry({ queueId: "f".repeat(32), domain: "b.example", partner: null, reason: null, detail: null }),
-      ]),
+      printEntries(
+        deps,
+        [
+          entry(),
+          entry(),
+          entry({ queueId: "f".repeat(32), domain: "b.example", partner: null, reason: null, detail: null }),
+        ],
+        totals,
+      ),
     );
     expect(out).toMatch(
       /0123456789abcdef0123456789abcdef +2h +4\.3 KiB +acme\.example +acme +certificate-expired +10m\n/,
     );
     expect(out).toContain("anna@example.org to bea@acme.example: the certificate of mx.acme.example has expired\n");
-    expect(out).toContain("3 deliveries of 2 messages, 13 KiB\n");
+    expect(out).toContain("3 deliveries of 2 messages, 13 KiB, 1 held\n");
+    expect(out).not.toContain("more");
     expect(out).toMatch(
       /by destination\n {2}acme\.example +2\n {2}b\.example +1\nby reason\n {2}certificate-expired +2\n {2}not tried yet +1\n/,
     );
   });
 
+  it("says how many there are beyond those shown, and how many destinations", () => {
+    const byDomain = Array.from({ length: 1_040 }, (_, at) => ({ domain: `d${at}.example`, deliveries: 96 }));
+    const out = printed((deps) => printEntries(deps, [entry()], { ...totals, deliveries: 99_901, byDomain }));
+    expect(out).toContain("… and 99,900 more (--limit NUMBER, or --json for all)\n");
+    expect(out).toContain("99,901 deliveries of 2 messages");
+    expect(out).toContain("  … and 1,015 more\n");
+  });
+
   it("says so when nothing waits", () => {
-    expect(printed((deps) => printEntries(deps, []))).toBe("Nothing waits.\n");
+    expect(printed((deps) => printEntries(deps, [], { ...totals, deliveries: 0 }))).toBe("Nothing waits.\n");
   });
 
   it("gives a peer's answer no power over the terminal", () => {
     const hostile = entry({ detail: "550 \u001b]0;owned\u0007\r\nnothing waits" });
-    expect(printed((deps) => printEntries(deps, [hostile]))).not.toMatch(/[\u001b\u0007\r]/);
+    expect(printed((deps) => printEntries(deps, [hostile], totals))).not.toMatch(/[\u001b\u0007\r]/);
     expect(printed((deps) => printEntry(deps, hostile))).not.toMatch(/[\u001b\u0007\r]/);
   });
 

@@ -1,0 +1,87 @@
+/** What a list of the queue shows of one delivery: its envelope, its times and its last answer, never its content. */
+import { describeNextHop } from "../decide/decide.ts";
+import type { Client } from "../mail/delivery.ts";
+import { formatMailbox, formatReversePath } from "../mail/mailbox.ts";
+import type { DeliveryState, QueueFilter, QueueItem } from "../store/queue.ts";
+
+/** One delivery that waits: a message × its recipients of one domain. Plain JSON; instants in ISO 8601. */
+export interface QueueEntry {
+  readonly queueId: string;
+  readonly delivery: string;
+  readonly state: DeliveryState;
+  /** Empty for the null sender. */
+  readonly sender: string;
+  readonly recipients: readonly string[];
+  readonly domain: string;
+  readonly partner: string | null;
+  /** Where a person has sent it, in place of what is configured. */
+  readonly route: string | null;
+  /** Octets. */
+  readonly size: number;
+  readonly received: string;
+  readonly attempts: number;
+  readonly nextAttempt: string;
+  readonly expires: string;
+  readonly reason: string | null;
+  /** The last attempt in one sentence. */
+  readonly detail: string | null;
+  readonly messageId: string | null;
+  readonly listener: string;
+  readonly client: Client;
+  /** Which of the message's contents it sends. */
+  readonly content: number;
+  /** Where the next page of a list begins. */
+  readonly cursor: string;
+}
+
+export function toEntry(item: QueueItem): QueueEntry {
+  const { delivery, state, partner, reason, detail } = item;
+  const { message, course } = delivery;
+  return {
+    queueId: message.id,
+    delivery: delivery.id,
+    state,
+    sender: formatReversePath(message.envelope.reversePath),
+    recipients: delivery.recipients.map(({ mailbox }) => formatMailbox(mailbox)),
+    domain: delivery.domain,
+    partner,
+    route: course?.route === undefined ? null : describeNextHop(course.route),
+    size: message.size,
+    received: iso(message.receivedAt),
+    attempts: delivery.attempts,
+    nextAttempt: iso(item.nextAttemptAt),
+    expires: iso(delivery.expiresAt),
+    reason,
+    detail,
+    messageId: message.messageId ?? null,
+    listener: message.listener,
+    client: message.client,
+    content: delivery.content,
+    cursor: item.cursor ?? delivery.id,
+  };
+}
+
+const PAGE = 1_000;
+
+/** Every match, oldest first, page by page, however many there are; at most `most`. */
+export async function* pagesOf(
+  list: (filter: QueueFilter) => Promise<readonly QueueEntry[]>,
+  filter: QueueFilter,
+  most = Number.POSITIVE_INFINITY,
+): AsyncGenerator<readonly QueueEntry[]> {
+  let after = filter.after;
+  for (let left = most; left > 0; ) {
+    const limit = Math.min(PAGE, left);
+    const page = await list({ ...filter, limit, ...(after !== undefined && { after }) });
+    const last = page.at(-1);
+    if (last === undefined) return;
+    yield page;
+    if (page.length < limit) return;
+    left -= page.length;
+    after = last.cursor;
+  }
+}
+
+function iso(at: number): string {
+  return new Date(at).toISOString();
+}
