@@ -274,7 +274,7 @@ describe("two contents of one message exchanged on the disk", () => {
 
   it("where a delivery goes, or with whose content, parks it: nothing leaves for a server that is not its recipients'", async () => {
     const { facts } = await putSeveral(queue, clear, of);
-    sql("UPDATE delivery SET domain = 'attacker.test' WHERE id = ?", `${facts.id}-0`);
+    sql("UPDATE delivery SET domain = 'attacker.test', lane = 'attacker.test' WHERE id = ?", `${facts.id}-0`);
     sql("UPDATE delivery SET content = 0, positions = '[0]' WHERE id = ?", `${facts.id}-2`);
     for (const domain of ["attacker.test", "d2.test"]) expect(await queue.claim(domain, NOW, 1)).toEqual([]);
     const states = (await queue.list({ id: facts.id })).map(({ state }) => state);

@@ -217,7 +217,7 @@ it("a message in doubt is forgotten when the database is open again, also where 
   sql("ALTER TABLE away RENAME TO part");
   sql(
     `INSERT INTO message (id, received_at, size, body_length, filed, key_id, wrapped_key, facts, part)
-     VALUES (?, 0, 0, 0, 1, '', x'00', x'00', 2)`,
+     VALUES (?, 0, 0, 0, 1, (SELECT key_id FROM message LIMIT 1), x'00', x'00', 2)`,
     id,
   );
   expect(await files()).toEqual([kept.facts.id, `${kept.facts.id}.1`, `${id}.1`, `${id}.2`].toSorted());
