@@ -269,7 +269,9 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
         places.waits(place, [lane]);
         return { waits: { at: wallOf(closed), reason: closed.by.reason } };
       }
-      if (feeding.free(place) <= 0 || place.backlog.length + place.due.size > 0) return undefined;
+      // What waits keeps its turn, but for the moment in which it is being claimed; with a rate limit, then as well.
+      const isBehind = place.backlog.length > 0 || (place.fedUntil > 0 && place.due.size > 0);
+      if (feeding.free(place) <= 0 || isBehind) return undefined;
       const release = feeding.take(place);
       const submit = (delivery: Delivery): void =>
         start(place, policy, { delivery, ahead: clockWatch.ahead() }, release);
