@@ -4,7 +4,7 @@
  */
 import type { Target } from "./decide/decide.ts";
 import { tlsUse } from "./decide/demand.ts";
-import { asksFor, type Demands, demandsOn, fullDemand } from "./decide/message-demand.ts";
+import { asksFor, type Demands, demandsOn, fullDemand, reportDemands } from "./decide/message-demand.ts";
 import type { NextHop, OutboundPolicy, TlsPolicy } from "./decide/policy.ts";
 import { missingTreatment } from "./decide/treatment-demand.ts";
 import type { FullDemand, Published } from "./decide/published-requirement.ts";
@@ -67,8 +67,8 @@ interface Undertaking<V> {
   readonly delivery: Delivery;
   /** What the policy and the message demand. */
   readonly demands: Demands;
-  /** report: a session needs what level `may` needs, and what the whole policy says of it is only told. */
-  readonly mode: OutboundPolicy["mode"];
+  /** In report mode: what is enough, while what the whole policy says of it is told. */
+  readonly enough?: Demands;
   readonly steps: Steps<V>;
   readonly ask: AskPublished;
 }
@@ -87,6 +87,7 @@ export async function attempt<V>(delivery: Delivery, outbound: OutboundPolicy, s
     return { outcomes: forAll(delivery, outdated) };
   }
   const undertaking = undertake(delivery, outbound, steps);
+  const unable = new Set<string>();
   let last: Passed | undefined;
   let tried = 0;
   for (const hop of outbound.nextHop) {
@@ -97,8 +98,10 @@ export async function attempt<V>(delivery: Delivery, outbound: OutboundPolicy, s
     }
     for (const host of found) {
       if (tried >= MOST_HOSTS) break;
+      if (unable.has(host.name)) continue; // its other addresses offer no more
       const trial = await tryHost(undertaking, host);
       if ("decided" in trial) return { outcomes: trial.decided, seen: trial.seen };
+      if (trial.passed.reason === "requiretls-not-supported") unable.add(host.name);
       if (countsAsTried(trial)) tried += 1;
       last = worse(last, { problem: trial.passed, seen: trial.seen });
     }
@@ -110,7 +113,9 @@ export async function attempt<V>(delivery: Delivery, outbound: OutboundPolicy, s
 
 export function undertake<V>(delivery: Delivery, { tls, mode }: OutboundPolicy, steps: Steps<V>): Undertaking<V> {
   const demands = demandsOn(delivery, tls);
-  return { delivery, demands, mode, steps, ask: askingFor(delivery.domain, asksFor(demands), steps) };
+  const enough = mode === "report" ? reportDemands(demands) : undefined;
+  const asks = asksFor(enough === undefined ? [demands] : [demands, enough]);
+  return { delivery, demands, ...(enough && { enough }), steps, ask: askingFor(delivery.domain, asks, steps) };
 }
 
 /**
@@ -121,69 +126,85 @@ function withoutWay(outcome: Problem<"deferred" | "failed">): Problem<"deferred"
   return outcome.reason === "requiretls-not-supported" ? problem("failed", outcome.reason, outcome.detail) : outcome;
 }
 
-/** Of a host that the policy of the domain does not name, nobody was asked anything. */
+/**
+ * Not a host that the policy of the domain does not name: nobody was asked anything. Nor one that has answered, but
+ * cannot pass REQUIRETLS on: of those, every one is tried.
+ */
 export function countsAsTried(trial: HostTrial): boolean {
-  return "decided" in trial || trial.passed.reason !== "mx-not-in-policy";
+  return "decided" in trial || !["mx-not-in-policy", "requiretls-not-supported"].includes(trial.passed.reason);
 }
 
 /** Also what a probe runs, with steps that stop before MAIL FROM. */
 export async function tryHost<V>(undertaking: Undertaking<V>, host: Host): Promise<HostTrial> {
-  const { delivery, demands, mode, ask } = undertaking;
-  const { tls } = demands;
+  const { delivery, demands, enough, ask } = undertaking;
   const published = await ask(host);
   const target = targetOf(host, delivery);
   const whole = fullDemand(demands, target, published);
-  const demand = mode === "report" ? fullDemand(lenient(demands), target, published) : whole;
+  const least = enough === undefined ? [] : [fullDemand(enough, target, published)];
+  const [demand = least[0] ?? whole, ...others] = [...least, whole].flatMap((one) => ("waits" in one ? [] : [one]));
   if ("waits" in demand) return { passed: problem("deferred", demand.waits, demand.detail), seen: { host, published } };
-  const { servername } = demand;
-  const policy = servername === undefined ? tls : { ...tls, servername };
-  const use = tlsUse(tls, demand);
   const seen = { host, published, demand, ...("waits" in whole && { wouldDefer: whole.waits }) };
-  const reported = mode === "report" && !("waits" in whole) ? whole : undefined;
-  const open = (fresh: boolean): Opening => ({ handshake: { use, policy, fresh }, reported });
-  const first = await trySession(undertaking, seen, open(false));
+  const servername = ("waits" in whole ? undefined : whole.servername) ?? demand.servername;
+  const policy = servername === undefined ? demands.tls : { ...demands.tls, servername };
+  const use = tlsUse(demands.tls, demand);
+  const either = [...others, demand];
+  const first = await trySession(undertaking, seen, { handshake: { use, policy, fresh: false }, either });
   // A session kept from earlier may have died unnoticed: that says nothing of the host.
-  if ("passed" in first && first.seen.session?.reused === true) return trySession(undertaking, seen, open(true));
+  if ("passed" in first && first.seen.session?.reused === true)
+    return trySession(undertaking, seen, { handshake: { use, policy, fresh: true }, either });
   if ("passed" in first && use === "if-offered" && delivery.attempts > 0 && isHandshakeFailure(first.passed)) {
     // Level may, and nothing published: one failed handshake, a retry, and only then plain text (RFC 7435 §3).
-    const failed = mode === "report" ? { wouldDefer: first.passed.reason, ...seen } : seen;
-    return trySession(undertaking, failed, { handshake: { use: "never", policy, fresh: true }, reported: undefined });
+    const isTold = others.some((one) => tlsUse(demands.tls, one) === "required");
+    const failed = isTold ? { ...seen, wouldDefer: first.passed.reason } : seen;
+    return trySession(undertaking, failed, { handshake: { use: "never", policy, fresh: true }, either: [demand] });
   }
   return first;
 }
 
-/** What report mode asks of a session: what level `may` does, and all that the message itself demands. */
-function lenient({ tls, ...demands }: Demands): Demands {
-  return { ...demands, tls: tls.level === "none" ? tls : { ...tls, level: "may", match: [], fingerprints: [] } };
-}
-
 interface Opening {
   readonly handshake: Handshake;
-  /** The whole demand, where it is only told of. */
-  readonly reported: FullDemand | undefined;
+  /** One of them is enough; where it is not the first, what the first was not met for is told. */
+  readonly either: readonly FullDemand[];
 }
 
 async function trySession<V>(
   { delivery, steps }: Undertaking<V>,
   known: Seen & { readonly demand: FullDemand },
-  { handshake, reported }: Opening,
+  { handshake, either }: Opening,
 ): Promise<HostTrial> {
-  const { host, demand } = known;
+  const { host } = known;
   const session = await steps.connect(host, handshake);
   if (isProblem(session)) return { passed: session, seen: known };
-  const admitted = steps.admit(session, demand.requirement, delivery.id);
-  const unmet = isProblem(admitted) ? admitted : withoutRequireTls(session, delivery);
-  if (isProblem(admitted) || unmet !== undefined) {
+  const judged = judge(steps, session, either, delivery.id);
+  const unmet = isProblem(judged) ? judged : withoutRequireTls(session, delivery);
+  if (isProblem(judged) || unmet !== undefined) {
     steps.dismiss(session);
-    return { passed: unmet ?? (admitted as Problem<"deferred">), seen: { ...known, session } };
+    return { passed: unmet ?? (judged as Problem<"deferred">), seen: { ...known, session } };
   }
-  const judged = reported && steps.admit(session, reported.requirement, delivery.id);
-  const best = judged === undefined || isProblem(judged) ? admitted : judged;
-  const wouldDefer = judged !== undefined && isProblem(judged) ? { wouldDefer: judged.reason } : {};
-  const seen = { ...known, session, verdict: best.verdict, ...wouldDefer };
-  const decided = await steps.deliver(best.verified, delivery, host).finally(() => steps.release(session));
+  const { verified, verdict, wouldDefer } = judged;
+  const seen = { ...known, session, verdict, ...(wouldDefer && { wouldDefer }) };
+  const decided = await steps.deliver(verified, delivery, host).finally(() => steps.release(session));
   const broken = brokenSession(decided);
   return broken === undefined ? { decided, seen } : { passed: broken, seen };
+}
+
+type Judged<V> = { readonly verified: V; readonly verdict: Verdict; readonly wouldDefer?: Reason };
+
+/** The first demand that the session meets; why it meets none is what it lacks of the last. */
+function judge<V>(
+  { admit }: Steps<V>,
+  session: Session,
+  either: readonly FullDemand[],
+  deliveryId: string,
+): Judged<V> | Problem<"deferred"> {
+  const unmet: Problem<"deferred">[] = [];
+  for (const { requirement } of either) {
+    const admitted = admit(session, requirement, deliveryId);
+    const [whole] = unmet;
+    if (!isProblem(admitted)) return { ...admitted, ...(whole && { wouldDefer: whole.reason }) };
+    unmet.push(admitted);
+  }
+  return unmet.at(-1)!;
 }
 
 /** RFC 8689 §4.2.1: the demand is passed on, or the message is not. §5: a message without a sender goes all the same. */

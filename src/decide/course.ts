@@ -1,16 +1,32 @@
 /**
- * The policy of a recipient on the way that its mail takes now: a person's reroute, a step of the ladder, a rule's next
- * hop. Pure. Another way never changes a demand, but for a message that the S/MIME step has made.
+ * The policy of a recipient on the way that its mail takes now: a person's reroute, a step of the ladder, what rules say
+ * of next hop and S/MIME. Pure. Another way never changes a demand, but for a message that the S/MIME step has made.
  */
 import { type Delivery, laneFor, treatedOf } from "../mail/delivery.ts";
 import { destinationOf } from "./decide.ts";
 import { stepsTaken } from "./ladder.ts";
 import type { LadderStep, NextHop, OutboundPolicy, Rule } from "./policy.ts";
+import { ruledSmime } from "./rules.ts";
 
 export function onCourse(delivery: Delivery, outbound: OutboundPolicy, rules: readonly Rule[]): OutboundPolicy {
-  const way = wayOf(delivery, outbound, rules);
-  const policy = delivery.message.fallback === undefined ? outbound : fallenBack(delivery, outbound);
+  const matched = matchedOf(delivery, rules);
+  const way = wayOf(delivery, outbound, matched);
+  const own = delivery.message.fallback === undefined ? outbound : fallenBack(delivery, outbound);
+  const policy = matched.some(({ effects }) => effects.smime !== undefined) ? withSmime(own, matched) : own;
   return way === undefined ? policy : { ...policy, nextHop: way };
+}
+
+/** What was made of the message is judged by what its rules say now, over the partner. */
+function withSmime({ treatment, ...policy }: OutboundPolicy, matched: readonly Rule[]): OutboundPolicy {
+  return { ...policy, treatment: { ...treatment, smime: ruledSmime(matched, treatment.smime) } };
+}
+
+/** As they are now; those that are gone say nothing any more but their TLS, which is kept with the message. */
+function matchedOf({ message, recipients }: Delivery, rules: readonly Rule[]): readonly Rule[] {
+  return (message.demands?.rules ?? []).flatMap(({ name, positions }) => {
+    const isFor = positions === undefined || recipients.some(({ position }) => positions.includes(position));
+    return isFor ? (rules.find((rule) => rule.name === name) ?? []) : [];
+  });
 }
 
 /** What mail on this course is claimed by: its domain, unless it goes another way, or at another level, than the rest. */
@@ -29,18 +45,13 @@ export function policyName(partner: string | null, level: string | undefined): s
 function wayOf(
   delivery: Delivery,
   { onExpiry }: OutboundPolicy,
-  rules: readonly Rule[],
+  matched: readonly Rule[],
 ): readonly NextHop[] | undefined {
-  const { course, message, recipients } = delivery;
+  const { course } = delivery;
   if (course?.route !== undefined) return [course.route];
   const step = onExpiry[stepsTaken(delivery, onExpiry) - 1];
   if (step?.kind === "next-hop") return step.nextHop;
-  for (const { name, positions } of message.demands?.rules ?? []) {
-    const isFor = positions === undefined || recipients.some(({ position }) => positions.includes(position));
-    const hops = isFor ? rules.find((rule) => rule.name === name)?.effects.nextHop : undefined;
-    if (hops !== undefined) return hops;
-  }
-  return undefined;
+  return matched.find(({ effects }) => effects.nextHop !== undefined)?.effects.nextHop;
 }
 
 /** What is encrypted to every recipient goes over TLS, whoever shows which certificate, while the ladder of now has that step. */

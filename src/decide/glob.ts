@@ -1,8 +1,11 @@
-/** Patterns of rules: `*` for any text, `?` for one character, in any case. Never goes back behind a `*`, so it is quick. */
+/**
+ * Patterns of rules: `*` for any text, `?` for one character, in any case and however letters with accents are composed.
+ * Never goes back behind a `*`, so it is quick.
+ */
 
 export function matchesGlob(pattern: string, text: string): boolean {
-  const whole = text.toLowerCase();
-  const [first = "", ...rest] = pattern.toLowerCase().split("*");
+  const whole = folded(text);
+  const [first = "", ...rest] = folded(pattern).split("*");
   const last = rest.pop();
   if (last === undefined) return whole.length === first.length && fits(first, whole, 0);
   if (!fits(first, whole, 0)) return false;
@@ -14,6 +17,10 @@ export function matchesGlob(pattern: string, text: string): boolean {
   }
   const end = whole.length - last.length;
   return end >= at && fits(last, whole, end);
+}
+
+function folded(text: string): string {
+  return text.normalize("NFC").toLowerCase();
 }
 
 /** Where a part without `*` stands first; the leftmost leaves the most for the rest. */

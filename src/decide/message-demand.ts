@@ -1,7 +1,7 @@
 /**
  * What a message itself demands of each session, beside the policy of its recipient: REQUIRETLS, a TLS-only alias, the
  * rules that it matched. Pure. It only ever adds; the one thing that it may lift is what a domain publishes, where the
- * policy honours the sender's wish (`TLS-Required: No`, RFC 8689 §5).
+ * policy honours the sender's wish (`TLS-Required: No`, RFC 8689 §3).
  */
 import { type Delivery } from "../mail/delivery.ts";
 import type { DemandedTls } from "../mail/demands.ts";
@@ -31,14 +31,26 @@ export function demandsOn({ message, recipients }: Delivery, tls: TlsPolicy): De
   const own = envelope.mail.requireTls || demands?.alias === true ? [AUTHENTICATED] : [];
   // RFC 8689 §4.1: where both are there, REQUIRETLS counts and the header does not.
   const isWished = demands?.tlsRequiredNo === true && !envelope.mail.requireTls;
-  return { tls, added: [...own, ...rules], lifted: isWished && tls.tlsRequiredNo === "honour" };
+  const isHonoured = tls.tlsRequiredNo === "honour" && BESIDE_PUBLISHED.includes(tls.level);
+  return { tls, added: [...own, ...rules], lifted: isWished && isHonoured };
 }
 
-/** What has to be looked up for all of it. */
-export function asksFor({ tls, added, lifted }: Demands): { readonly dane: boolean; readonly mtaSts: boolean } {
-  const all = [...(lifted ? [] : [tls]), ...added.filter((one) => !isMet(one, tls)).map((one) => asPolicy(one, tls))];
-  const asked = all.map(honoured);
+/** Levels that what is published comes on top of. Of others it is no part, or the whole: those are never lifted. */
+const BESIDE_PUBLISHED: readonly TlsLevel[] = ["may", "encrypt", "verify"];
+
+/** What is enough in report mode: what level `may` needs, and all that the message itself demands. */
+export function reportDemands({ tls, ...demands }: Demands): Demands {
+  return { ...demands, tls: tls.level === "none" ? tls : { ...tls, level: "may", match: [], fingerprints: [] } };
+}
+
+/** What has to be looked up for all of them. */
+export function asksFor(all: readonly Demands[]): { readonly dane: boolean; readonly mtaSts: boolean } {
+  const asked = all.flatMap(policiesOf).map(honoured);
   return { dane: asked.some(({ dane }) => dane), mtaSts: asked.some(({ mtaSts }) => mtaSts) };
+}
+
+function policiesOf({ tls, added, lifted }: Demands): readonly TlsPolicy[] {
+  return [...(lifted ? [] : [tls]), ...added.filter((one) => !isMet(one, tls)).map((one) => asPolicy(one, tls))];
 }
 
 export function fullDemand({ tls, added, lifted }: Demands, target: Target, published: Published): FullDemand | Waits {

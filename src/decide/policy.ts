@@ -41,7 +41,7 @@ export interface TlsPolicy {
   readonly dane: "honour" | "ignore";
   /** `require`: an announced policy that cannot be had makes mail wait. */
   readonly mtaSts: "honour" | "ignore" | "require";
-  /** Whether the sender's `TLS-Required: No` lifts what the destination publishes (RFC 8689 §5); it never touches the level. */
+  /** Whether the sender's `TLS-Required: No` lifts what the destination publishes (RFC 8689 §3); it never touches the level. */
   readonly tlsRequiredNo: "ignore" | "honour";
 }
 

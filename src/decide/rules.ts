@@ -1,6 +1,7 @@
 /**
  * Which rules a message matches, and what they ask (contract section 6). Pure. Conditions of a rule are AND, entries of
- * a list OR; all that match apply. What cannot be read with certainty matches: a rule is there to be strict.
+ * a list OR; all that match apply. An author who cannot be read with certainty matches, but only to be strict: what
+ * such a rule would lower stays as it is.
  */
 import type { MatchedRule, MessageDemands } from "../mail/demands.ts";
 import { decodeWords } from "../mail/encoded-words.ts";
@@ -22,6 +23,8 @@ interface Match {
   readonly rule: Rule;
   /** Of the recipients that it matched. */
   readonly positions: ReadonlySet<number>;
+  /** Whether each condition was seen to hold. */
+  readonly isCertain: boolean;
   /** What `remove_subject_tag` takes out. */
   readonly tag?: string;
 }
@@ -68,7 +71,7 @@ function matchOf(rule: Rule, message: RuledMessage): Match | undefined {
   if (direction === "inbound") return undefined;
   const { reversePath, recipients } = message;
   if (!isAny(sender, [reversePath === null ? "" : formatMailbox(reversePath)])) return undefined;
-  const authors = from && fromMailboxes(message.header);
+  const authors = from === undefined ? [] : fromMailboxes(message.header);
   if (from !== undefined && authors !== undefined && !isAny(from, authors.map(formatMailbox))) return undefined;
   const subjects = valuesOf(message.header, "Subject");
   if (!isAny(subject, subjects.length === 0 ? [""] : subjects)) return undefined;
@@ -79,7 +82,12 @@ function matchOf(rule: Rule, message: RuledMessage): Match | undefined {
   if (positions.length === 0) return undefined;
   const glob = subject?.find((one) => subjects.some((text) => matchesGlob(one, text)));
   const tag = rule.effects.removeSubjectTag === true && glob !== undefined ? literalOf(glob) : undefined;
-  return { rule, positions: new Set(positions.map(({ position }) => position)), ...(tag && { tag }) };
+  return {
+    rule,
+    positions: new Set(positions.map(({ position }) => position)),
+    isCertain: authors !== undefined,
+    ...(tag && { tag }),
+  };
 }
 
 function valuesOf(header: Buffer, name: string): string[] {
@@ -93,24 +101,44 @@ function isAny(globs: readonly string[] | undefined, texts: readonly string[]): 
 /** The first rule that says a thing wins, over the partner. */
 function ruledTreatment(matches: readonly Match[], policy: Treatment): Treatment {
   if (matches.length === 0) return policy;
-  const smime = matches.reduceRight<SmimePolicy>(
-    (said, { rule }) => ({ ...said, ...rule.effects.smime }),
-    policy.smime,
-  );
+  const said = (isCertain: boolean): Rule[] =>
+    matches.flatMap((match) => (match.isCertain === isCertain ? [match.rule] : []));
+  const smime = raised(ruledSmime(said(true), policy.smime), said(false));
   const tags = matches.flatMap(({ tag }) => tag ?? []);
   return { ...policy, smime, headers: tags.length === 0 ? policy.headers : { ...policy.headers, subjectTags: tags } };
 }
 
-/** RFC 8689 §5: one field, and its value is No. */
+export function ruledSmime(rules: readonly Rule[], policy: SmimePolicy): SmimePolicy {
+  return rules.reduceRight<SmimePolicy>((said, { effects }) => ({ ...said, ...effects.smime }), policy);
+}
+
+const SIGN: readonly SmimePolicy["sign"][] = ["never", "if-possible", "always"];
+const ENCRYPT: readonly SmimePolicy["encrypt"][] = ["never", "if-known", "always"];
+
+/** By what these rules say of it, where that is more. */
+function raised(policy: SmimePolicy, rules: readonly Rule[]): SmimePolicy {
+  const { sign, encrypt } = ruledSmime(rules, policy);
+  return { ...policy, sign: higher(SIGN, policy.sign, sign), encrypt: higher(ENCRYPT, policy.encrypt, encrypt) };
+}
+
+function higher<T>(order: readonly T[], a: T, b: T): T {
+  return order.indexOf(a) < order.indexOf(b) ? b : a;
+}
+
+/** RFC 8689 §3: one field, and its value is No. */
 function wishesNoTls(header: Buffer): boolean {
   const values = fieldValues(header, "TLS-Required");
   return values.length === 1 && values[0]?.toLowerCase() === "no";
 }
 
-/** Envelope sender or author: demands add up. */
+/** Envelope sender or author: demands add up. Of an author who cannot be read it is enough that the alias is named. */
 function isFromAlias(ownDomains: Policy["ownDomains"], { header, reversePath }: RuledMessage): boolean {
-  const aliases = new Set(ownDomains.flatMap(({ tlsOnlyAlias }) => tlsOnlyAlias ?? []));
+  const aliases = new Set<string>(ownDomains.flatMap(({ tlsOnlyAlias }) => tlsOnlyAlias ?? []));
   if (aliases.size === 0) return false;
-  const senders = [...(reversePath === null ? [] : [reversePath]), ...(fromMailboxes(header) ?? [])];
-  return senders.some(({ domain }) => aliases.has(formatDomain(domain)));
+  const isOne = ({ domain }: Mailbox): boolean => aliases.has(formatDomain(domain));
+  if (reversePath !== null && isOne(reversePath)) return true;
+  const authors = fromMailboxes(header);
+  if (authors !== undefined) return authors.some(isOne);
+  const written = fieldValues(header, "From").join("\n").toLowerCase();
+  return [...aliases].some((alias) => written.includes(alias));
 }

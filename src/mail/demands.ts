@@ -5,7 +5,7 @@
 import type { TlsLevel, TlsVersion } from "./tls-requirement.ts";
 
 export interface MessageDemands {
-  /** Header `TLS-Required: No` (RFC 8689 §5). Disregarded where the envelope has REQUIRETLS. */
+  /** Header `TLS-Required: No` (RFC 8689 §3). Disregarded where the envelope has REQUIRETLS. */
   readonly tlsRequiredNo?: true;
   /** Sent from an address of a `tls_only_alias`. */
   readonly alias?: true;

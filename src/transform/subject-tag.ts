@@ -8,9 +8,9 @@ import { type Field, fieldText } from "./header-block.ts";
 /** The same buffer when no tag stands in it. */
 export function withoutTags(field: Field, tags: readonly string[]): Buffer {
   const octets = Buffer.from(fieldText(field), "latin1").toString("utf8");
-  const decoded = decodeWords(octets).trim();
+  const decoded = decodeWords(octets).normalize("NFC").trim();
   let text = decoded;
-  for (const tag of tags) text = without(text, tag);
+  for (const tag of tags) text = without(text, tag.normalize("NFC"));
   if (text === decoded) return field.raw;
   return Buffer.from(`${field.name}: ${isPlain(text) ? text : encoded(text)}\r\n`);
 }

@@ -100,7 +100,7 @@ describe("REQUIRETLS [RFC 8689]", { timeout: 2 * LONG_MS }, () => {
   });
 });
 
-describe("TLS-Required: No [RFC 8689 §5]", { timeout: 2 * LONG_MS }, () => {
+describe("TLS-Required: No [RFC 8689 §3]", { timeout: 2 * LONG_MS }, () => {
   const wish = letter(["TLS-Required: No"]);
   /** MTA-STS is announced and cannot be fetched: `require` lets mail wait for it. */
   const sts = (tls: Tree): Tree => ({ outbound: { tls: { level: "encrypt", mta_sts: "require", ...tls } } });

@@ -33,6 +33,30 @@ describe("the way that mail takes", () => {
     expect(onCourse(delivery({ course: { step: 1 } }), secure, []).tls).toBe(secure.tls));
 });
 
+describe("what S/MIME had to do to it", () => {
+  const always = { sign: "always", encrypt: "always", format: "detached", tripleWrap: false } as const;
+  const strict = outbound({ treatment: { ...outbound().treatment, smime: always } });
+  const exempting = (name: string): Rule => ({ ...rule, name, effects: { smime: { encrypt: "never" } } });
+  const smimeOf = (over: Partial<Delivery>, rules: readonly Rule[]) =>
+    onCourse(delivery(over), strict, rules).treatment.smime;
+  it("is what the rule said that let it be stored so: it does not wait for what its policy alone demands", () =>
+    expect(smimeOf(ruled, [exempting("away")])).toEqual({ ...always, encrypt: "never" }));
+  it("comes from the first rule that says it", () => {
+    const first: Rule = { ...rule, name: "first", effects: { smime: { encrypt: "if-known" } } };
+    const message = { ...facts, demands: { rules: [{ name: "first" }, { name: "away" }] } };
+    expect(smimeOf({ message }, [exempting("away"), first])).toEqual({ ...always, encrypt: "if-known" });
+  });
+  it.each<[string, Partial<Delivery>, readonly Rule[]]>([
+    ["without a rule", {}, [exempting("away")]],
+    ["when the rule is gone", ruled, []],
+    [
+      "where the rule is for others",
+      { message: { ...facts, demands: { rules: [{ name: "away", positions: [7] }] } } },
+      [exempting("away")],
+    ],
+  ])("is the policy's %s", (_, over, rules) => expect(smimeOf(over, rules)).toEqual(always));
+});
+
 describe("a message that the S/MIME step has made", () => {
   const made = (encrypted: boolean) =>
     delivery({

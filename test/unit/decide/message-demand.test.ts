@@ -66,6 +66,12 @@ describe("what a message demands beside its policy", () => {
       "required by policy",
     ],
     [
+      "nor the level that what is published is",
+      on("dane-only", { tlsRequiredNo: true }, false, true),
+      usable,
+      "required dane by dane",
+    ],
+    [
       "nor an alias",
       on("may", { tlsRequiredNo: true, alias: true }, false, true),
       usable,
@@ -87,10 +93,10 @@ describe("what a message demands beside its policy", () => {
     expect([of(first), of(second)]).toEqual([0, 1]);
   });
   it("is looked up, also where the policy alone asks for nothing", () => {
-    expect(asksFor(on("none"))).toEqual({ dane: false, mtaSts: false });
-    expect(asksFor(on("none", { alias: true }))).toEqual({ dane: true, mtaSts: true });
-    expect(asksFor(on("secure", { alias: true }))).toEqual({ dane: false, mtaSts: false });
-    expect(asksFor(on("may", { tlsRequiredNo: true }, false, true))).toEqual({ dane: false, mtaSts: false });
+    expect(asksFor([on("none")])).toEqual({ dane: false, mtaSts: false });
+    expect(asksFor([on("none", { alias: true })])).toEqual({ dane: true, mtaSts: true });
+    expect(asksFor([on("secure", { alias: true })])).toEqual({ dane: false, mtaSts: false });
+    expect(asksFor([on("may", { tlsRequiredNo: true }, false, true)])).toEqual({ dane: false, mtaSts: false });
   });
   it("raises the least version, never lowers it", () => {
     const least = (minVersion: "TLSv1.2" | "TLSv1.3") => {

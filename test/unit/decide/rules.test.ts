@@ -135,7 +135,7 @@ describe("what a message demands by itself", () => {
     ["TLS-Required: Yes", undefined],
     ["TLS-Required: No\r\nTLS-Required: No", undefined],
     ["X: 1", undefined],
-  ])("%j [RFC 8689 §5]", (field, expected) =>
+  ])("%j [RFC 8689 §3]", (field, expected) =>
     expect(ruled([], { fields: ["From: a@example.org", field] }).demands?.tlsRequiredNo).toBe(expected),
   );
   it.each([

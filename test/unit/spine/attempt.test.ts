@@ -286,7 +286,7 @@ describe("a message with REQUIRETLS", () => {
 });
 
 describe("report mode", () => {
-  const reporting = (level: "encrypt" | "secure" = "secure") =>
+  const reporting = (level: "encrypt" | "secure" | "fingerprint" = "secure") =>
     outbound({ mode: "report", reportEndsAt: 1, tls: tls({ level }) });
   const onlyMandatory = (_: unknown, requirement: { readonly level: string }) =>
     requirement.level === "mandatory" ? untrusted : undefined;
@@ -314,15 +314,29 @@ describe("report mode", () => {
     expect(diary).toEqual(["connect mx1 if-offered", "connect mx1 never fresh", "deliver mx1", "release mx1"]);
     expect(trial.seen?.wouldDefer).toBe("validation-failure");
   });
-  it("still demands what the domain publishes", async () => {
-    const records = [{ usage: 3, selector: 1, matchingType: 1, data: Buffer.alloc(32) }];
+  it.each(["encrypt", "secure", "fingerprint"] as const)(
+    "of level %s still demands what the domain publishes",
+    async (level) => {
+      const records = [{ usage: 3, selector: 1, matchingType: 1, data: Buffer.alloc(32) }];
+      const { steps } = scripted({
+        hosts: [host("mx1")],
+        connect: ({ name }) => session(name),
+        dane: () => ({ kind: "usable", base: "mx1" as DomainName, names: ["mx1"], records }),
+        refuse: onlyMandatory,
+      });
+      expect(first((await attempt(delivery(), reporting(level), steps)).outcomes)).toEqual(untrusted);
+    },
+  );
+  it("lets through what meets the whole policy, though the message's own demand could not be met otherwise", async () => {
+    const message = { ...facts, demands: { alias: true } } as const;
     const { steps } = scripted({
       hosts: [host("mx1")],
       connect: ({ name }) => session(name),
-      dane: () => ({ kind: "usable", base: "mx1" as DomainName, names: ["mx1"], records }),
-      refuse: onlyMandatory,
+      refuse: (_, needs) =>
+        needs.level === "mandatory" && needs.checks.some(({ by }) => by === "pkix") ? untrusted : undefined,
     });
-    expect(first((await attempt(delivery(), reporting("encrypt"), steps)).outcomes)).toEqual(untrusted);
+    const trial = await attempt(delivery({ message }), reporting("fingerprint"), steps);
+    expect([first(trial.outcomes), trial.seen?.wouldDefer]).toEqual([delivered, undefined]);
   });
   it("still demands what the message itself does", async () => {
     const message = { ...facts, demands: { alias: true } } as const;
