@@ -32,6 +32,8 @@ export interface Attempted {
   readonly durationMs: number;
   /** Epoch ms of the next attempt of those that wait. */
   readonly nextAttemptAt: number | undefined;
+  /** By position: those that the attempt has not decided, and that wait here no longer. */
+  readonly ends: ReadonlyMap<number, "expired" | "moved">;
 }
 
 export interface RelayDeps<V> extends EndingsDeps {
@@ -53,7 +55,7 @@ export interface Closed {
   readonly detail: string;
 }
 
-type Tried = Omit<Attempted, "nextAttemptAt"> & Pick<Part, "way">;
+type Tried = Omit<Attempted, "nextAttemptAt" | "ends"> & Pick<Part, "way">;
 
 /** Tries one delivery whose lease is ours, and stores how it ended. Rejects only when that could not be stored. */
 export function createRelay<V>(deps: RelayDeps<V>): (delivery: Delivery, closed?: Closed) => Promise<AttemptReport> {
@@ -86,7 +88,8 @@ export function createRelay<V>(deps: RelayDeps<V>): (delivery: Delivery, closed?
       return { reached: false };
     }
     const { next, report } = climbed.settled;
-    for (const attempted of attempts) tell(deps, { ...attempted, outbound: attempted.way, nextAttemptAt: next?.at });
+    const told = { nextAttemptAt: next?.at, ends: endsOf(climbed) };
+    for (const attempted of attempts) tell(deps, { ...attempted, ...told, outbound: attempted.way });
     await endings.store(delivery, climbed, deliveredOf(climbed.settled, attempts));
     return withPolicy(report, delivery, attempts);
   };
@@ -185,6 +188,11 @@ function deliveredOf({ delivered }: Settlement, attempts: readonly Tried[]): Del
     const session = seenBy(one.recipient.position, attempts)?.session;
     return withHost({ ...one, dsnPassedOn: session?.extensions.has("DSN") === true }, attempts);
   });
+}
+
+function endsOf({ settled: { expired }, moved }: Climb): Attempted["ends"] {
+  const moves = moved.flatMap(({ positions }) => positions.map((position) => [position, "moved"] as const));
+  return new Map([...moves, ...expired.map(({ recipient }) => [recipient.position, "expired"] as const)]);
 }
 
 /** What cannot be told is stored all the same: else mail that was delivered would be delivered again. */

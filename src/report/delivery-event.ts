@@ -22,7 +22,12 @@ export interface AttemptFacts {
   readonly durationMs: number;
   /** Epoch ms; absent when nobody waits any longer. */
   readonly nextAttemptAt: number | undefined;
+  /** By position: who waits here no longer, though not decided. Absent: all have expired if there is no next attempt. */
+  readonly ends?: ReadonlyMap<number, End>;
 }
+
+/** moved: goes on as another message, so nothing has failed. */
+type End = "expired" | "moved" | undefined;
 
 export interface SeenHost {
   readonly host: Host;
@@ -65,10 +70,10 @@ export function deliveryEvents(facts: AttemptFacts, at: { now: number; generatio
     expires: iso(delivery.expiresAt),
     generation: at.generation,
   } as const;
-  return groupByOutcome(facts).map(({ outcome, recipients }) => ({
+  return groupByOutcome(facts).map(({ outcome, end, recipients }) => ({
     ...common,
     recipients: recipients.map(({ mailbox }) => formatMailbox(mailbox)),
-    ...outcomeFields(outcome, facts),
+    ...outcomeFields(outcome, end, facts),
   }));
 }
 
@@ -82,16 +87,19 @@ function rulesFor({ message, recipients }: Delivery): readonly string[] {
 
 interface Group {
   readonly outcome: Outcome;
+  readonly end: End;
   readonly recipients: Recipient[];
 }
 
-function groupByOutcome({ delivery, trial }: AttemptFacts): Group[] {
+function groupByOutcome({ delivery, trial, ends, nextAttemptAt }: AttemptFacts): Group[] {
   const groups = new Map<string, Group>();
   for (const recipient of delivery.recipients) {
     const outcome = trial.outcomes.get(recipient.position) ?? MISSING;
     const reason = outcome.kind === "delivered" ? "" : outcome.reason;
-    const key = [outcome.kind, reason, outcome.smtp?.code, outcome.smtp?.enhancedCode].join(" ");
-    const group = groups.get(key) ?? { outcome, recipients: [] };
+    const allEnd = nextAttemptAt === undefined ? "expired" : undefined;
+    const end = ends === undefined ? allEnd : ends.get(recipient.position);
+    const key = [outcome.kind, reason, outcome.smtp?.code, outcome.smtp?.enhancedCode, end].join(" ");
+    const group = groups.get(key) ?? { outcome, end, recipients: [] };
     group.recipients.push(recipient);
     groups.set(key, group);
   }
@@ -106,18 +114,19 @@ const MISSING = problem(
 
 type OutcomeFields = Pick<DeliveryFields, "outcome" | "reason" | "smtp" | "detail" | "nextAttempt">;
 
-function outcomeFields(outcome: Outcome, { delivery, nextAttemptAt }: AttemptFacts): OutcomeFields {
+function outcomeFields(outcome: Outcome, end: End, { delivery, nextAttemptAt }: AttemptFacts): OutcomeFields {
   const smtp = outcome.smtp && { ...outcome.smtp, text: shortened(outcome.smtp.text) };
   if (outcome.kind === "delivered") {
     return { outcome: "delivered", reason: undefined, smtp, detail: undefined, nextAttempt: undefined };
   }
   const { kind, reason } = outcome;
   const detail = shortened(outcome.detail);
-  if (kind === "deferred" && nextAttemptAt === undefined) {
+  if (kind === "deferred" && end === "expired") {
     const last = `Expired after ${delivery.attempts + 1} attempts; the last reason was ${reason}: ${detail}`;
     return { outcome: "failed", reason: "expired", smtp, detail: last, nextAttempt: undefined };
   }
-  const nextAttempt = kind === "deferred" && nextAttemptAt !== undefined ? iso(nextAttemptAt) : undefined;
+  const waits = kind === "deferred" && end === undefined && nextAttemptAt !== undefined;
+  const nextAttempt = waits ? iso(nextAttemptAt) : undefined;
   return { outcome: kind, reason, smtp, detail, nextAttempt };
 }
 

@@ -128,6 +128,19 @@ describe("the delivery event", () => {
     expect(event?.detail).toContain("certificate-expired: the certificate ended yesterday");
   });
 
+  it("tells apart who has expired, who goes on as another message and who waits: one line once called them all the same", () => {
+    const refused = problem("deferred", "certificate-expired", "the certificate ended yesterday");
+    const told = (ends: ReadonlyMap<number, "expired" | "moved">) =>
+      deliveryEvents(facts([refused, refused], { nextAttemptAt: 60_000, ends }), at).map(
+        ({ outcome, reason, nextAttempt }) => [outcome, reason, nextAttempt?.slice(11, 19)].join(" ").trim(),
+      );
+    expect(told(new Map([[0, "expired"]]))).toEqual(["failed expired", "deferred certificate-expired 00:01:00"]);
+    expect(told(new Map([[1, "moved"]]))).toEqual([
+      "deferred certificate-expired 00:01:00",
+      "deferred certificate-expired",
+    ]);
+  });
+
   it("does not fill the log with a peer's endless reply", () => {
     const text = "x".repeat(60_000);
     const [event] = deliveryEvents(facts([problem("deferred", "smtp-4xx", text, { code: 450, text })]), at);

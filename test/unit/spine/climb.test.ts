@@ -196,12 +196,13 @@ describe("the S/MIME step", () => {
   });
 
   it("is passed over by those to whom nothing can be encrypted: they end with their notice", async () => {
-    const { relay, completions } = rig({
+    const { relay, completions, attempts } = rig({
       onExpiry: [smime],
       encrypt: () => ({ made: made([1]), unknown: [] }),
     });
     await relay(expired());
     expect(completions.map((one) => ends(one).toSorted())).toEqual([["0 expired", "1 moved"]]);
+    expect(Object.fromEntries(attempts[0]?.ends ?? [])).toEqual({ 0: "expired", 1: "moved" });
     expect(completions.map(stored)).toEqual([["notice 0 expired", "new"]]);
   });
 
