@@ -10,6 +10,7 @@ import type { Random } from "../runtime/random.ts";
 import type { QueueStore } from "../store/queue.ts";
 import { forwardSince } from "./clock-jump.ts";
 import { createClockWatch } from "./clock-watch.ts";
+import { createClosing, opensAt } from "./closing.ts";
 import { type AttemptReport, type Claimed, type ClosedBy, createDestinations } from "./destinations.ts";
 import type { Closed, Place, Way } from "./destinations.ts";
 import { createExpiring } from "./expiring.ts";
@@ -18,7 +19,6 @@ import { createLeases } from "./leases.ts";
 import { createNextLook } from "./next-look.ts";
 import { createReminding } from "./reminding.ts";
 import { retryDelay, type RetrySchedule } from "./retry-schedule.ts";
-import { reasonsToHasten } from "./settle.ts";
 
 export interface DispatcherDeps {
   readonly clock: Clock;
@@ -101,7 +101,6 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   });
   const next = createNextLook(clock, () => wake());
   const sleepUntil = (at: number): void => next.within(at - clock.now());
-  const wallOf = ({ until }: Closed): number => Math.ceil(clock.now() + until - clock.monotonic());
   const way = (lane: string): { place: Place; policy: string } => {
     const { host, policy } = deps.wayOf(lane);
     return { place: places.of(host), policy };
@@ -114,6 +113,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     for (const place of places.all()) places.reopen(place); // or what the new clock calls due would be counted as tried
   });
   const leases = createLeases({ ...deps, isStopped });
+  const closing = createClosing({ ...deps, places, closedTo, leases, sleepUntil, wake: () => wake() });
   const reminding = createReminding({ ...deps, leases, isStopped, onReturned: () => wake() });
   const expiring = createExpiring({
     ...deps,
@@ -123,7 +123,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     onOpen: () => wake(),
     closed: (lane) => {
       const closed = closedTo(lane);
-      return closed && { at: wallOf(closed), by: closed.by };
+      return closed && { at: opensAt(clock, closed), by: closed.by };
     },
   });
 
@@ -142,55 +142,13 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   const settle = (place: Place, policy: string, lane: string, report: AttemptReport): void => {
     if (report.nextAttemptAt !== undefined) sleepUntil(report.nextAttemptAt);
     const heeded = places.heed(place, policy, report);
-    if (heeded === "recovered") void recover(place, lane);
+    if (heeded === "recovered") void closing.recover(place, lane);
     if (heeded !== "closed") return;
     // One attempt in a while speaks for all that is due there.
     const closed = [...place.due].filter((due) => closedTo(due) !== undefined);
     for (const due of closed) place.due.delete(due);
     places.waits(place, [lane]);
-    postpone(place, closed);
-  };
-  const postpone = (place: Place, lanes: readonly string[]): void => {
-    void putOff(place, lanes)
-      .catch(onError)
-      .finally(() => wake()); // what is still due there has expired
-  };
-  const putOff = async (place: Place, lanes: readonly string[]): Promise<void> => {
-    const byReason = new Map<string, { lanes: string[]; until: number; reason: Reason }>();
-    for (const lane of lanes) {
-      const closed = closedTo(lane);
-      if (closed === undefined) continue;
-      const until = wallOf(closed);
-      const { reason } = closed.by;
-      const same = byReason.get(`${until} ${reason}`) ?? { lanes: [], until, reason };
-      same.lanes.push(lane);
-      byReason.set(`${until} ${reason}`, same);
-    }
-    for (const { lanes: same, until, reason } of byReason.values()) {
-      places.waits(place, same);
-      sleepUntil(until);
-      await queue.postpone(same, { now: clock.now(), until, reason });
-    }
-  };
-  const handBack = (place: Place, { delivery }: Claimed, closed: Closed): void => {
-    const { id, expiresAt } = delivery;
-    places.waits(place, [laneOf(delivery)]);
-    const at = Math.min(wallOf(closed), Math.max(expiresAt, clock.now()));
-    const { reason, detail } = closed.by;
-    void leases.putBack({ deliveryId: id, next: { at, reason, detail }, counts: false }).finally(() => sleepUntil(at));
-  };
-  /** What waits for it goes now, oldest first, as its limit grows. */
-  const recover = async (place: Place, reached: string): Promise<void> => {
-    const lanes = [...new Set([reached, ...place.waiting])].filter((lane) => closedTo(lane) === undefined);
-    for (const lane of lanes) place.waiting.delete(lane);
-    const reasons = reasonsToHasten(place.reasons);
-    if (place.waiting.size === 0) place.reasons.clear();
-    try {
-      await queue.hasten(lanes, clock.now(), reasons);
-    } catch (error) {
-      onError(error); // it keeps its schedule
-    }
-    wake();
+    closing.postpone(place, closed);
   };
   const feeding = createFeeding({
     ...deps,
@@ -198,8 +156,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     way,
     clockWatch,
     start,
-    handBack,
-    postpone,
+    handBack: closing.handBack,
+    postpone: closing.postpone,
     lookWithin: next.within,
     isStopped,
   });
@@ -232,7 +190,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
           expiring.look(lane); // it was put off, and yet it is due
         else feeding.offer(lane);
       }
-      for (const [place, lanes] of closed) await putOff(place, lanes);
+      for (const [place, lanes] of closed) await closing.putOff(place, lanes);
     }
     // After the beginning, not after now: a lane left out may have had something come due since its claim.
     if (!stopped) sleepUntil((await queue.nextDue(began)) ?? Number.POSITIVE_INFINITY);
@@ -267,7 +225,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       const closed = places.closed(place, policy);
       if (closed !== undefined) {
         places.waits(place, [lane]);
-        return { waits: { at: wallOf(closed), reason: closed.by.reason } };
+        return { waits: { at: opensAt(clock, closed), reason: closed.by.reason } };
       }
       // What waits keeps its turn, but for the moment in which it is being claimed; with a rate limit, then as well.
       const isBehind = place.backlog.length > 0 || (place.fedUntil > 0 && place.due.size > 0);
@@ -281,7 +239,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       const closed = closedTo(lane);
       if (closed !== undefined) sleepUntil(waits?.at ?? clock.now());
       else if (waits === undefined) feeding.offer(lane);
-      else void recover(way(lane).place, lane); // it has opened meanwhile
+      else void closing.recover(way(lane).place, lane); // it has opened meanwhile
     },
     wake,
     reopen: (lane) => {
