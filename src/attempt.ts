@@ -98,10 +98,11 @@ export async function attempt<V>(delivery: Delivery, outbound: OutboundPolicy, s
     }
     for (const host of found) {
       if (tried >= MOST_HOSTS) break;
-      if (unable.has(host.name)) continue; // its other addresses offer no more
+      const server = `${host.name}:${host.port}`;
+      if (unable.has(server)) continue; // its other addresses offer no more
       const trial = await tryHost(undertaking, host);
       if ("decided" in trial) return { outcomes: trial.decided, seen: trial.seen };
-      if (trial.passed.reason === "requiretls-not-supported") unable.add(host.name);
+      if (trial.passed.reason === "requiretls-not-supported") unable.add(server);
       if (countsAsTried(trial)) tried += 1;
       last = worse(last, { problem: trial.passed, seen: trial.seen });
     }

@@ -246,6 +246,13 @@ describe("a message with REQUIRETLS", () => {
     expect(diary.filter((line) => line.startsWith("deliver"))).toEqual(["deliver mx2"]);
     expect(first(trial.outcomes)).toEqual(delivered);
   });
+  it("goes to another port of the same host, which may pass it on: it once ended for the first", async () => {
+    const { steps } = scripted({
+      hosts: [host("mx1"), { ...host("mx1"), port: 587 }],
+      connect: ({ name, port }) => (port === 587 ? offering(name) : session(name)),
+    });
+    expect(first((await attempt(demanding(), outbound(), steps)).outcomes)).toEqual(delivered);
+  });
   it("ends with 5.7.30 when every host is proven and none passes it on", async () => {
     const { steps, diary } = scripted({ hosts: [host("mx1"), host("mx2")], connect: ({ name }) => session(name) });
     const trial = await attempt(demanding(), outbound(), steps);
