@@ -10,7 +10,7 @@ import { createKeyActions } from "./admin/key-actions.ts";
 import { watchFiles } from "./config/file-watch.ts";
 import { loadOrMakeSecret } from "./config/secret-file.ts";
 import type { Loaded, Settings } from "./config/settings.ts";
-import { createHistory } from "./history.ts";
+import { createHistory, type History } from "./history.ts";
 import { formatProblem, furnish, type House } from "./house.ts";
 import { createQueueDesk } from "./queue-desk.ts";
 import type { Emit, Events } from "./report/events.ts";
@@ -132,7 +132,7 @@ async function open(deps: GatewayDeps, settings: Settings, closing: Closing): Pr
   emit("gateway.started", { version: deps.version, config: settings.file, pid: process.pid });
   await checkResolvers(settings, { clock, random: deps.random, emit });
   const listeners = await house.open();
-  const admin = await openAdmin({ deps, settings, emit, queue, house, metrics }, closing);
+  const admin = await openAdmin({ deps, settings, emit, queue, house, metrics, history: history.reader }, closing);
   const files = (): readonly string[] => house.snapshot().settings.files.filter((file) => !file.endsWith(".yaml"));
   const folders = (): readonly string[] => house.snapshot().settings.folders;
   closing.push(watchFiles({ clock, files, folders, everyMs: WATCH_MS, onChange: () => void house.reload() }));
@@ -150,11 +150,12 @@ interface AdminParts {
   readonly queue: EmbeddedStore;
   readonly house: House;
   readonly metrics: Metrics;
+  readonly history: History["reader"];
 }
 
 /** The last door to open: once the commands find the gateway, all of it is there. */
 async function openAdmin(parts: AdminParts, closing: Closing): Promise<Gateway["admin"]> {
-  const { deps, settings, emit, queue, house, metrics } = parts;
+  const { deps, settings, emit, queue, house, metrics, history } = parts;
   const { clock, random, version } = deps;
   const startedAt = clock.now();
   const sessions = () => ({ server: house.listeners.sessions(), client: house.outgoing.pool.size() });
@@ -162,7 +163,7 @@ async function openAdmin(parts: AdminParts, closing: Closing): Promise<Gateway["
     settings: settings.admin,
     queue: createQueueDesk({ ...deps, queue, snapshot: house.snapshot, dispatcher: house.outgoing.dispatcher, emit }),
     keys: createKeyActions({ keys: queue.keys, emit }),
-    history: createHistoryActions({ history: queue.history, queue, emit }),
+    history: createHistoryActions({ history, queue, emit }),
     reload: house.reload,
     probe: house.outgoing.prober.probe,
     ready: () => {

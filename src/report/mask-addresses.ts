@@ -38,6 +38,18 @@ export function maskFields(value: unknown, mask: MaskText): unknown {
   );
 }
 
+/** The addresses in a text; one that stands behind a word and a sign (`user='anna@acme.example`) with and without them. */
+export function addressesIn(text: string): readonly string[] {
+  const found = new Set<string>();
+  replaceAddresses(text, (local, domain) => {
+    found.add(`${local}@${domain}`);
+    const name = local.slice(1 + Math.max(...["'", "=", "/", "`"].map((sign) => local.lastIndexOf(sign))));
+    if (name !== "" && !local.startsWith('"')) found.add(`${name}@${domain}`);
+    return "";
+  });
+  return [...found];
+}
+
 /** Too much is taken rather than too little: `user='anna@acme.example'` loses `user='`, too. */
 function replaceAddresses(text: string, replacement: (local: string, domain: string) => string): string {
   let out = "";

@@ -29,7 +29,7 @@ export type HistoryQuery = { readonly queueId: string } | { readonly found: stri
 export interface ReportFigures {
   /** Messages × destinations; each counted once however often it was tried. */
   readonly deliveries: number;
-  /** The most frequent first. */
+  /** Each delivery by the reason of its latest attempt that has one; the most frequent first. */
   readonly wouldDefer: readonly { readonly reason: string; readonly deliveries: number }[];
   /** Epoch ms of the first and last; absent when there is none. */
   readonly first?: number;
@@ -39,11 +39,14 @@ export interface ReportFigures {
 export interface HistoryStore {
   /** Resolves when all of them are on stable storage, in their order. Rejects with StoreError. */
   readonly add: (entries: readonly HistoryEntry[]) => Promise<void>;
-  /** All that is kept of the messages that match, oldest first; at most `limit` entries. */
+  /**
+   * All that is kept of the messages that match, message by message, each in its order; the oldest first. Of more than
+   * `limit` entries those of the newest messages, and of a single message that has more the newest.
+   */
   readonly find: (query: HistoryQuery, limit: number) => Promise<readonly HistoryEntry[]>;
   /** Leaves the address nowhere in the history: what else its entries tell stays. Answers how many it changed. */
   readonly erase: (address: string) => Promise<number>;
-  /** Forgets what is older; answers how many. */
+  /** Forgets messages of which nothing younger is known; answers how many entries. */
   readonly forget: (before: number) => Promise<number>;
   readonly figures: (partner: string, since: number) => Promise<ReportFigures>;
 }

@@ -19,7 +19,7 @@ import { StoreError } from "./queue.ts";
 /** Octets of clear text in each record of a body but the last, which has 0 to this many. */
 export const RECORD_BYTES = 64 * 1024;
 export const TAG_BYTES = 16;
-const NONCE_BYTES = 12;
+export const NONCE_BYTES = 12;
 const KEY_BYTES = 32;
 const ALGORITHM = "aes-256-gcm";
 
@@ -165,9 +165,8 @@ export function unsealCourse(key: MessageKey, deliveryId: string, sealed: Uint8A
   return open(key.secret, by, sealed.subarray(NONCE_BYTES)).toString("utf8");
 }
 
-/** An entry of the history: its nonce is random and stands in front. */
-export function sealEntry(key: KeyObject, place: string, text: string, random: Random): Buffer {
-  const nonce = random.bytes(NONCE_BYTES);
+/** An entry of the history: its nonce is random, used once, and stands in front. */
+export function sealEntry(key: KeyObject, place: string, text: string, nonce: Uint8Array): Buffer {
   const cipher = createCipheriv(ALGORITHM, key, nonce).setAAD(Buffer.from(place, "utf8"));
   return joined([nonce, ...finish(cipher, Buffer.from(text, "utf8"))]);
 }
@@ -185,7 +184,7 @@ export function tagOf(tagging: KeyObject, kind: string, value: string): Buffer {
 }
 
 /** In memory of its own: a slice of Node's shared pool would take the pool's other contents along to the database thread. */
-export function joined(parts: readonly Uint8Array[]): Buffer {
+export function joined(parts: readonly Uint8Array[]): Buffer<ArrayBuffer> {
   const whole = Buffer.allocUnsafeSlow(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
   for (const part of parts) {

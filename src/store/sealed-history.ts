@@ -2,15 +2,15 @@
  * The history on the queue's side of its database thread: entries are sealed before they leave, and opened when they
  * come back. What fails authentication is left out, and nobody is kept from the rest. Addresses become keyed tags.
  */
-import { createHmac, type KeyObject } from "node:crypto";
+import type { KeyObject } from "node:crypto";
 import type { Random } from "../runtime/random.ts";
-import { erased } from "./erasing.ts";
+import { withoutAddress } from "./erasing.ts";
 import type { HistoryEntry, HistoryKind, HistoryQuery, HistoryStore } from "./history.ts";
+import { createHistoryKeys, type HistoryKeys } from "./history-keys.ts";
+import type { FoundRow, HistoryRow, NewHistory } from "./history-protocol.ts";
 import { StoreError } from "./queue.ts";
-import { sealEntry, TAG_BYTES, unsealEntry } from "./seal.ts";
+import { joined, NONCE_BYTES, sealEntry, TAG_BYTES, unsealEntry } from "./seal.ts";
 import type { Link } from "./sqlite-link.ts";
-import type { HistoryRow } from "./history-protocol.ts";
-import type { Calls } from "./sqlite-protocol.ts";
 
 export interface HistoryDeps {
   readonly key: KeyObject;
@@ -18,53 +18,54 @@ export interface HistoryDeps {
   readonly random: Random;
   /** Keeps the store open until the operation has ended. */
   readonly run: <T>(operation: () => Promise<T>) => Promise<T>;
+  /** False below the reserve of free disk: that is for mail. */
+  readonly spare: () => boolean;
   /** Empties the log of what has been overwritten. */
   readonly shred: () => Promise<void>;
 }
 
-/** Entries read or forgotten in one go: other work goes between. */
+/** Rows read, changed or forgotten in one go: other work goes between. */
 const SLICE = 500;
-
-type Found = Calls["findHistory"]["out"][number];
+/** Entries and tags stored in one go; a message may have a thousand recipients. */
+const WEIGHT = 500;
+const NEWEST = Number.MAX_SAFE_INTEGER;
 
 export function createHistory(deps: HistoryDeps): HistoryStore {
-  const { key, link, run, random } = deps;
-  const pages = async function* (query: HistoryQuery): AsyncGenerator<readonly Found[]> {
-    const which = "queueId" in query ? query : { tag: tagOf(key, query.found) };
-    for (let after = 0; ; ) {
-      const rows = await link.call("findHistory", { ...which, after, limit: SLICE });
-      if (rows.length > 0) yield rows;
-      const last = rows.at(-1);
-      if (last === undefined || rows.length < SLICE) return;
-      after = last.seq;
-    }
-  };
+  const { link, run, random } = deps;
+  const keys = createHistoryKeys(deps.key);
   return {
     add: (entries) =>
       run(async () => {
-        await link.call(
-          "addHistory",
-          entries.map((entry) => toRow(entry, key, random)),
-        );
+        if (!deps.spare()) throw new StoreError("no-space", "The disk is too full for it");
+        for (const slice of slices(entries)) {
+          const rows = toRows(slice, keys, random);
+          await link.call("addHistory", rows, [rows.octets.buffer]);
+        }
       }),
     find: async (query, limit) => {
-      const found: HistoryEntry[] = [];
-      for await (const rows of pages(query)) {
-        found.push(...rows.flatMap((row) => toEntry(row, key) ?? []));
-        if (found.length >= limit) break;
+      const messages: HistoryEntry[][] = [];
+      let left = limit;
+      for await (const rows of messagesOf(deps, keys, query)) {
+        const entries: HistoryEntry[] = [];
+        for await (const row of rows) {
+          const entry = toEntry(row, keys);
+          if (entry !== undefined && entries.push(entry) >= left) break;
+        }
+        messages.push(entries.reverse());
+        left -= entries.length;
+        if (left <= 0) break;
       }
-      return found.slice(0, limit);
+      return messages.reverse().flat();
     },
     erase: (address) =>
       run(async () => {
         let changed = 0;
-        for await (const rows of pages({ found: address })) {
-          const touched = rows.flatMap((row) => withoutAddress(row, address, key, random) ?? []);
-          await link.call("replaceHistory", { rows: touched, untag: null });
-          changed += touched.length;
+        for await (const rows of messagesOf(deps, keys, { found: address })) {
+          for await (const row of rows) changed += await eraseFrom(row, address, keys, deps);
         }
         // Last: what a crash has left is found again.
-        await link.call("replaceHistory", { rows: [], untag: tagOf(key, address) });
+        await link.call("replaceHistory", { row: null, untag: keys.tag(address) });
+        keys.forgetTags();
         await deps.shred();
         return changed;
       }),
@@ -80,23 +81,81 @@ export function createHistory(deps: HistoryDeps): HistoryStore {
   };
 }
 
-function toRow(entry: HistoryEntry, key: KeyObject, random: Random): HistoryRow & { tags: readonly Uint8Array[] } {
-  const { at, kind, queueId, domain, partner, mode, wouldDefer, found, fields } = entry;
-  return {
-    at,
-    kind,
-    queueId,
-    domain: domain ?? null,
-    partner: partner ?? null,
-    mode: mode ?? null,
-    wouldDefer: wouldDefer ?? null,
-    sealed: sealEntry(key, place({ at, kind, queueId }), JSON.stringify(fields), random),
-    tags: [...new Set(found)].map((one) => tagOf(key, one)),
-  };
+type Found = Pick<HistoryDeps, "link">;
+
+/** The messages that match, the newest first; of each its entries, the newest first. */
+async function* messagesOf(
+  deps: Found,
+  keys: HistoryKeys,
+  query: HistoryQuery,
+): AsyncGenerator<AsyncIterable<FoundRow> | readonly FoundRow[]> {
+  if ("queueId" in query) return yield pages(deps, query);
+  const seen = new Set<string>();
+  for await (const row of pages(deps, { tag: keys.tag(query.found) })) {
+    if (row.queueId === null) yield [row];
+    else if (!seen.has(row.queueId)) {
+      seen.add(row.queueId);
+      yield pages(deps, { queueId: row.queueId });
+    }
+  }
 }
 
-function toEntry(row: HistoryRow, key: KeyObject): HistoryEntry | undefined {
-  const fields = open(row, key);
+async function* pages(
+  { link }: Found,
+  which: { readonly queueId: string } | { readonly tag: Uint8Array },
+): AsyncGenerator<FoundRow> {
+  for (let before = NEWEST; ; ) {
+    const rows = await link.call("findHistory", { ...which, before, limit: SLICE });
+    yield* rows;
+    const last = rows.at(-1);
+    if (last === undefined || rows.length < SLICE) return;
+    before = last.seq;
+  }
+}
+
+function* slices(entries: readonly HistoryEntry[]): Generator<readonly HistoryEntry[]> {
+  let slice: HistoryEntry[] = [];
+  let weight = 0;
+  for (const entry of entries) {
+    slice.push(entry);
+    weight += 1 + entry.found.length;
+    if (weight < WEIGHT) continue;
+    yield slice;
+    slice = [];
+    weight = 0;
+  }
+  if (slice.length > 0) yield slice;
+}
+
+function toRows(
+  entries: readonly HistoryEntry[],
+  keys: HistoryKeys,
+  random: Random,
+): NewHistory & { octets: Uint8Array<ArrayBuffer> } {
+  const nonces = random.bytes(NONCE_BYTES * entries.length);
+  const octets: Uint8Array[] = [];
+  const rows = entries.map((entry, at) => {
+    const { kind, queueId, domain, partner, mode, wouldDefer, found, fields } = entry;
+    const columns = {
+      at: entry.at,
+      kind,
+      queueId,
+      domain: domain ?? null,
+      partner: partner ?? null,
+      mode: mode ?? null,
+      wouldDefer: wouldDefer ?? null,
+    };
+    const nonce = nonces.subarray(at * NONCE_BYTES, (at + 1) * NONCE_BYTES);
+    const sealed = sealEntry(keys.sealing(entry.at), placeOf(columns), JSON.stringify(fields), nonce);
+    const tags = [...new Set(found)].map(keys.tag);
+    octets.push(sealed, ...tags);
+    return { ...columns, length: sealed.length, tags: tags.length };
+  });
+  return { rows, octets: joined(octets), tagLength: TAG_BYTES };
+}
+
+function toEntry(row: HistoryRow, keys: HistoryKeys): HistoryEntry | undefined {
+  const fields = open(row, keys);
   if (fields === undefined) return undefined;
   const { at, queueId, domain, partner, mode, wouldDefer } = row;
   return {
@@ -108,36 +167,36 @@ function toEntry(row: HistoryRow, key: KeyObject): HistoryEntry | undefined {
     ...(mode !== null && { mode: mode as "enforce" | "report" }),
     ...(wouldDefer !== null && { wouldDefer }),
     found: [],
-    fields: JSON.parse(fields) as object,
+    fields,
   };
 }
 
-function open(row: HistoryRow, key: KeyObject): string | undefined {
+function open(row: HistoryRow, keys: HistoryKeys): object | undefined {
   try {
-    return unsealEntry(key, place(row), row.sealed);
+    return JSON.parse(unsealEntry(keys.sealing(row.at), placeOf(row), row.sealed)) as object;
   } catch (error) {
     if (error instanceof StoreError) return undefined;
     throw error;
   }
 }
 
-function withoutAddress(
-  row: Found,
+/** What cannot be opened may hold the address as well: it is emptied. */
+async function eraseFrom(
+  row: FoundRow,
   address: string,
-  key: KeyObject,
-  random: Random,
-): { seq: number; sealed: Uint8Array } | undefined {
-  const before = open(row, key);
-  const after = before === undefined ? "{}" : erased(before, address);
-  if (after === before) return undefined;
-  return { seq: row.seq, sealed: sealEntry(key, place(row), after, random) };
+  keys: HistoryKeys,
+  { link, random }: Pick<HistoryDeps, "link" | "random">,
+): Promise<0 | 1> {
+  const before = open(row, keys);
+  const after = before === undefined ? {} : withoutAddress(before, address);
+  if (after === before) return 0;
+  const text = JSON.stringify(after);
+  const sealed = sealEntry(keys.sealing(row.at), placeOf(row), text, random.bytes(NONCE_BYTES));
+  await link.call("replaceHistory", { row: { seq: row.seq, sealed }, untag: null });
+  return 1;
 }
 
-/** What an entry is bound to: none can be shown in another's place. */
-function place({ at, kind, queueId }: Pick<HistoryRow, "at" | "kind" | "queueId">): string {
-  return `history ${at} ${kind} ${queueId ?? ""}`;
-}
-
-function tagOf(key: KeyObject, value: string): Buffer {
-  return createHmac("sha256", key).update(`tag\0${value.toLowerCase()}`).digest().subarray(0, TAG_BYTES);
+/** What an entry is bound to: none can be shown in another's place, or counted as another. */
+function placeOf({ at, kind, queueId, domain, partner, mode, wouldDefer }: Omit<HistoryRow, "sealed">): string {
+  return JSON.stringify([at, kind, queueId, domain, partner, mode, wouldDefer]);
 }

@@ -14,7 +14,7 @@ export interface Engine {
   readonly run: (calls: readonly Call[]) => { readonly answers: readonly Answer[]; readonly fatal: boolean };
 }
 
-const SQLITE = { busy: 5, locked: 6, full: 13, constraint: 19 } as const;
+const SQLITE = { busy: 5, locked: 6, ioError: 10, full: 13, constraint: 19 } as const;
 const PAGE_BYTES = 4096;
 /** Free pages worth giving back although space is not short. */
 const MANY_FREE_PAGES = 4096;
@@ -74,14 +74,20 @@ interface Parts {
   readonly prepared: Prepared;
 }
 
-/** A transaction of their own: what fails here must not fail mail that came with it. */
-const BESIDE_MAIL: ReadonlySet<string> = new Set(["addHistory", "replaceHistory", "forgetHistory"]);
+/** A transaction of their own: what fails here must not fail mail that came with it, nor end the engine. */
+const BESIDE_MAIL: ReadonlySet<string> = new Set([
+  "addHistory",
+  "replaceHistory",
+  "forgetHistory",
+  "findHistory",
+  "reportFigures",
+]);
 
 function runBatch(parts: Parts, calls: readonly Call[]): { answers: Answer[]; fatal: boolean } {
   const answers = new Map<number, Answer>();
   const { writing } = parts.prepared;
   const writes = calls.filter(({ kind }) => kind in writing && !BESIDE_MAIL.has(kind));
-  const beside = calls.filter(({ kind }) => BESIDE_MAIL.has(kind));
+  const beside = calls.filter(({ kind }) => kind in writing && BESIDE_MAIL.has(kind));
   let broken: CallFailure | undefined;
   for (const together of [writes, beside]) {
     broken ??= attempt(answers, together, () =>
@@ -109,7 +115,10 @@ function attempt(
     for (const [index, { number }] of calls.entries()) answers.set(number, { number, value: values[index] });
     return undefined;
   } catch (error) {
-    const failure = failureOf(error);
+    const failure = failureOf(
+      error,
+      calls.every(({ kind }) => BESIDE_MAIL.has(kind)),
+    );
     for (const { number } of calls) answers.set(number, { number, failure });
     return failure.fatal ? failure : undefined;
   }
@@ -166,13 +175,13 @@ function pragma(database: DatabaseSync, name: "freelist_count" | "page_count"): 
   return Number(database.prepare(`PRAGMA ${name}`).get()?.[name] ?? 0);
 }
 
-function failureOf(error: unknown): CallFailure {
+function failureOf(error: unknown, besideMail: boolean): CallFailure {
   const message = `The queue's database failed: ${textOf(error)}`;
   const code = sqliteCode(error);
   if (code === SQLITE.full) return { kind: "no-space", message, fatal: false };
   // A defect of ours or a busy neighbour is rolled back and over; anything else may have left the disk in doubt.
   const over = code === undefined || code === SQLITE.busy || code === SQLITE.locked || code === SQLITE.constraint;
-  return { kind: "failed", message, fatal: !over };
+  return { kind: "failed", message, fatal: besideMail ? code === SQLITE.ioError : !over };
 }
 
 /** The primary result code; undefined when the error is not SQLite's. */

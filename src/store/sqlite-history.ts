@@ -1,6 +1,6 @@
 /** The statements of the history. Each runs inside a transaction that its caller has begun, or only looks. */
 import type { DatabaseSync } from "node:sqlite";
-import type { HistoryRow } from "./history-protocol.ts";
+import type { FoundRow } from "./history-protocol.ts";
 import type { Calls } from "./sqlite-protocol.ts";
 import { bind, bytes, type Row, text } from "./sqlite-rows.ts";
 
@@ -18,39 +18,46 @@ export function prepareHistory(database: DatabaseSync): History {
   const insert = database.prepare(`INSERT INTO history (at, kind, queue_id, domain, partner, mode, would_defer, sealed)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`);
   const tag = database.prepare("INSERT INTO history_tag (tag, history) VALUES ($1, $2) ON CONFLICT DO NOTHING");
-  const byMessage = database.prepare("SELECT * FROM history WHERE queue_id = $1 AND seq > $2 ORDER BY seq LIMIT $3");
-  const byTag = database.prepare(`SELECT * FROM history WHERE seq > $2 AND (
-      seq IN (SELECT history FROM history_tag WHERE tag = $1)
-      OR queue_id IN (SELECT queue_id FROM history WHERE seq IN (SELECT history FROM history_tag WHERE tag = $1)))
-    ORDER BY seq LIMIT $3`);
+  const byMessage = database.prepare(
+    "SELECT * FROM history WHERE queue_id = $1 AND seq < $2 ORDER BY seq DESC LIMIT $3",
+  );
+  const byTag = database.prepare(`SELECT h.* FROM history_tag t JOIN history h ON h.seq = t.history
+    WHERE t.tag = $1 AND t.history < $2 ORDER BY t.history DESC LIMIT $3`);
   const reseal = database.prepare("UPDATE history SET sealed = $2 WHERE seq = $1");
   const untag = database.prepare("DELETE FROM history_tag WHERE tag = $1");
-  const forget = database.prepare(
-    "DELETE FROM history WHERE seq IN (SELECT seq FROM history WHERE at < $1 ORDER BY at LIMIT $2)",
-  );
+  // The first entry of a message has its tags: it stays as long as any other of the message, or that could not be found.
+  const forget = database.prepare(`DELETE FROM history WHERE seq IN (
+    SELECT seq FROM history old WHERE at < $1 AND (queue_id IS NULL OR NOT EXISTS
+      (SELECT 1 FROM history young WHERE young.queue_id = old.queue_id AND young.at >= $1))
+    ORDER BY at LIMIT $2)`);
   const reported = "FROM history WHERE mode = 'report' AND partner = $1 AND at >= $2 AND kind = 'delivery'";
   const sum = database.prepare(`SELECT count(DISTINCT queue_id || ' ' || domain) AS n, min(at) AS first, max(at) AS last
     ${reported}`);
-  const reasons = database.prepare(`SELECT would_defer AS reason, count(DISTINCT queue_id || ' ' || domain) AS n
-    ${reported} AND would_defer IS NOT NULL GROUP BY would_defer ORDER BY n DESC, reason`);
+  const reasons = database.prepare(`SELECT would_defer AS reason, count(*) AS n FROM
+      (SELECT would_defer, max(seq) ${reported} AND would_defer IS NOT NULL GROUP BY queue_id, domain)
+    GROUP BY would_defer ORDER BY n DESC, reason`);
   return {
-    add: (rows) => {
-      for (const { tags, at, kind, queueId, domain, partner, mode, wouldDefer, sealed } of rows) {
-        const { lastInsertRowid } = insert.run(bind(at, kind, queueId, domain, partner, mode, wouldDefer, sealed));
-        for (const one of tags) tag.run(bind(one, lastInsertRowid));
+    add: ({ rows, octets, tagLength }) => {
+      let at = 0;
+      const next = (length: number): Uint8Array => octets.subarray(at, (at += length));
+      for (const row of rows) {
+        const { kind, queueId, domain, partner, mode, wouldDefer } = row;
+        const columns = bind(row.at, kind, queueId, domain, partner, mode, wouldDefer, next(row.length));
+        const { lastInsertRowid } = insert.run(columns);
+        for (let tags = row.tags; tags > 0; tags -= 1) tag.run(bind(next(tagLength), lastInsertRowid));
       }
       return null;
     },
     find: (which) => {
-      const { after, limit } = which;
+      const { before, limit } = which;
       const rows =
         "queueId" in which
-          ? byMessage.all(bind(which.queueId, after, limit))
-          : byTag.all(bind(which.tag, after, limit));
-      return rows.map(toHistoryRow);
+          ? byMessage.all(bind(which.queueId, before, limit))
+          : byTag.all(bind(which.tag, before, limit));
+      return rows.map(toFoundRow);
     },
-    replace: ({ rows, untag: gone }) => {
-      for (const { seq, sealed } of rows) reseal.run(bind(seq, sealed));
+    replace: ({ row, untag: gone }) => {
+      if (row !== null) reseal.run(bind(row.seq, row.sealed));
       if (gone !== null) untag.run(bind(gone));
       return null;
     },
@@ -70,7 +77,7 @@ export function prepareHistory(database: DatabaseSync): History {
   };
 }
 
-function toHistoryRow(row: Row): HistoryRow & { readonly seq: number } {
+function toFoundRow(row: Row): FoundRow {
   const orNull = (name: string): string | null => (typeof row[name] === "string" ? row[name] : null);
   return {
     seq: Number(row["seq"]),

@@ -135,7 +135,10 @@ function assemble(base: {
       link,
       random: deps.random,
       run: operations.run,
-      shred: async () => void (await maintain(false)),
+      spare: space.enough,
+      shred: async () => {
+        if (!(await maintain(false))) care.shredSoon();
+      },
     }),
     keys: rotation,
     stats: () => link.call("stats", null),

@@ -72,11 +72,87 @@ export function historyContract(withHistory: (test: (history: HistoryStore) => P
           recipients: ["erased", "aa@acme.example", "a@acme.example.org", "x-a@acme.example"],
         });
       }));
-    it("forgets what is older, however much it is", () =>
+    it("of a message that has more entries than asked for, gives the newest", () =>
       withHistory(async (history) => {
         await history.add(Array.from({ length: 1_200 }, (_, at) => tried({ at })));
+        const found = await history.find({ queueId: ID }, 700);
+        expect([found.length, found[0]?.at, found.at(-1)?.at]).toEqual([700, 500, 1_199]);
+      }));
+    it("of more messages than asked for gives the newest, each whole and apart from the others", () =>
+      withHistory(async (history) => {
+        const ids = Array.from({ length: 600 }, (_, at) => at.toString(16).padStart(32, "0"));
+        await history.add(ids.map((queueId, at) => accepted({ at, queueId, found: ["anna@example.org"] })));
+        await history.add(ids.map((queueId, at) => tried({ at: 1_000 + at, queueId })));
+        const found = await history.find({ found: "anna@example.org" }, 6);
+        expect(found.map(({ queueId, kind }) => [queueId, kind])).toEqual(
+          ids.slice(-3).flatMap((id) => ["accepted", "delivery"].map((kind) => [id, kind])),
+        );
+        expect(await history.find({ found: "anna@example.org" }, 5_000)).toHaveLength(1_200);
+      }));
+    it("keeps a message with a thousand recipients, found by each", () =>
+      withHistory(async (history) => {
+        const recipients = Array.from({ length: 1_000 }, (_, at) => `r${at}@acme.example`);
+        const entries = Array.from({ length: 3 }, () => accepted({ found: recipients, fields: { recipients } }));
+        await history.add([tried(), ...entries, tried()]);
+        for (const found of ["r0@acme.example", "r999@acme.example"])
+          expect(kinds(await history.find({ found }, 10))).toEqual([
+            "delivery",
+            "accepted",
+            "accepted",
+            "accepted",
+            "delivery",
+          ]);
+        expect(await history.erase("r500@acme.example")).toBe(3);
+        expect(await history.find({ found: "r500@acme.example" }, 10)).toEqual([]);
+        expect(await history.find({ found: "r501@acme.example" }, 10)).toHaveLength(5);
+      }));
+    it.each([
+      ["Anna@Example.org", "anna@example.ORG"],
+      ['"anna"@example.org', "anna@example.org"],
+      ['"anna b"@example.org', '"Anna B"@example.org'],
+    ])("finds and erases %s as %s, too [RFC 5321 §4.1.2]", (written, asked) =>
+      withHistory(async (history) => {
+        await history.add([accepted({ found: [written], fields: { sender: written, recipients: [] } })]);
+        expect(await history.find({ found: asked }, 1)).toHaveLength(1);
+        expect(await history.erase(asked)).toBe(1);
+        expect(await history.find({ found: written }, 1)).toEqual([]);
+        expect((await history.find({ queueId: ID }, 1))[0]?.fields).toEqual({ sender: "erased", recipients: [] });
+      }),
+    );
+    it("forgets messages of which nothing younger is known, however many they are", () =>
+      withHistory(async (history) => {
+        const ids = Array.from({ length: 1_200 }, (_, at) => at.toString(16).padStart(32, "0"));
+        await history.add(ids.map((queueId, at) => accepted({ at, queueId, found: ["anna@example.org"] })));
+        await history.add([
+          tried({ at: 5_000, queueId: ids[0] ?? "" }),
+          accepted({ kind: "refused", queueId: null, at: 7 }),
+        ]);
         expect(await history.forget(1_100)).toBe(1_100);
-        expect(await history.find({ queueId: ID }, 200)).toHaveLength(100);
+        const found = await history.find({ found: "anna@example.org" }, 200);
+        expect(found).toHaveLength(102);
+        // It still waited: its first entry, by which it is found, stays with the last.
+        expect(found.slice(0, 2).map(({ queueId, at }) => [queueId, at])).toEqual([
+          [ids[0], 0],
+          [ids[0], 5_000],
+        ]);
+        expect(await history.forget(10_000)).toBe(102);
+        expect(await history.forget(10_000)).toBe(0);
+      }));
+    it("counts a delivery by the reason of its latest attempt that has one", () =>
+      withHistory(async (history) => {
+        await history.add([
+          tried({ at: 10, wouldDefer: "certificate-expired" }),
+          tried({ at: 20, wouldDefer: "certificate-host-mismatch" }),
+          tried({ at: 30 }),
+          tried({ at: 40, domain: "other.example", wouldDefer: "certificate-expired" }),
+        ]);
+        expect(await history.figures("acme", 0)).toMatchObject({
+          deliveries: 2,
+          wouldDefer: [
+            { reason: "certificate-expired", deliveries: 1 },
+            { reason: "certificate-host-mismatch", deliveries: 1 },
+          ],
+        });
       }));
     it("counts what report mode would have let wait, each message once", () =>
       withHistory(async (history) => {

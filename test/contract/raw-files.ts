@@ -16,7 +16,7 @@ export function rawFiles(folder: string): Map<string, Buffer> {
 }
 
 /** Names of the files that hold these octets. */
-export function holding(folder: string, octets: string): string[] {
+export function holding(folder: string, octets: string | Buffer): string[] {
   return [...rawFiles(folder)].flatMap(([name, bytes]) => (bytes.includes(octets) ? [name] : []));
 }
 
