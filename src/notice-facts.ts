@@ -1,4 +1,5 @@
 /** What a notice is made of, whatever it says: who writes, in which language, about what; and what may be promised of it. */
+import { demandsEncryption } from "./clear-text.ts";
 import type { Delivery } from "./mail/delivery.ts";
 import { formatDomain, type Mailbox } from "./mail/mailbox.ts";
 import type { NoticeFacts } from "./notify/notice.ts";
@@ -37,15 +38,15 @@ export function createNoticeFacts(deps: NoticeFactsDeps): (delivery: Delivery, t
 }
 
 /**
- * By the policies of then and of now, since an exception or report mode may have ended meanwhile: a session in clear may
- * have carried mail that was refused there.
+ * At every attempt: a session in clear may have carried mail that was refused there. Of an attempt that a crash cut off
+ * nothing is kept, so the policy of then is asked as well.
  */
 function isEncryptionDemanded({ snapshot, clock }: NoticeFactsDeps, delivery: Delivery): boolean {
-  const { message, recipients } = delivery;
-  if (message.envelope.mail.requireTls || message.demands?.alias === true) return true;
+  const { message, recipients, course } = delivery;
+  if (course?.clear === true) return false;
   const { decide } = snapshot();
   const policies = [message.receivedAt, clock.now()].flatMap((at) => recipients.map((one) => decide(one.mailbox, at)));
-  return policies.every(({ mode, tls: { level } }) => mode === "enforce" && level !== "none" && level !== "may");
+  return policies.every((outbound) => demandsEncryption(outbound, message));
 }
 
 /** A damaged header must not keep anybody from being told. */

@@ -106,6 +106,8 @@ export interface Course {
   readonly route?: NextHop;
   /** Delay notices that have gone out for it. Absent: none. */
   readonly delayNotices?: number;
+  /** An attempt was made that demanded no encryption. Absent: none was. */
+  readonly clear?: true;
 }
 
 /** Delay notices that have gone out for these recipients, whatever message they were in. */

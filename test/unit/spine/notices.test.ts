@@ -278,7 +278,7 @@ describe("of mail that waits", () => {
     const { notices, later } = rig();
     const copies = async (): Promise<number> => {
       let made = 0;
-      for (let time = 0; time < 200; time += 1)
+      for (let time = 0; time < 20; time += 1)
         made += told(await notices.delayed(waiting(), NOW)).filter((one) => one.startsWith("copy")).length;
       return made;
     };
@@ -318,6 +318,12 @@ describe("of mail that waits", () => {
     const { notices, bodies } = rig({ policy: { partners: [acme] } });
     const [made] = await notices.delayed(waiting({ message: message(OUTSIDE, about) }), NOW);
     expect(bodies.get(made?.told.queueId ?? "")?.includes("not left the house unencrypted")).toBe(said);
+  });
+
+  it("an attempt that would have gone in clear is remembered", async () => {
+    const { notices, bodies } = rig();
+    const [made] = await notices.delayed(waiting({ course: { clear: true } }), NOW);
+    expect(bodies.get(made?.told.queueId ?? "")).not.toContain("unencrypted");
   });
 
   it("an exception that has ended while it waited is remembered", async () => {
