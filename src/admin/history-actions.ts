@@ -49,7 +49,7 @@ export function createHistoryActions({ history, queue, emit }: HistoryActionDeps
       if ("error" in queries) return queries;
       const found: HistoryEntry[] = [];
       for (const one of queries) if (found.length === 0) found.push(...(await history.find(one, MOST_ENTRIES)));
-      log("trace", `${found.length} entries`, asker);
+      log("trace", `${query.trim().slice(0, 200)}: ${found.length} entries`, asker);
       return found.map(toTrace);
     },
     erase: async (written, asker) => {

@@ -26,6 +26,7 @@ export async function trace(
   });
 }
 
+/** Message by message, what happened to each in its order. */
 function print(deps: CliDeps, entries: readonly TraceEntry[]): void {
   const paint = painter(deps.stdout, deps.env);
   let shown: string | null | undefined;
@@ -33,41 +34,64 @@ function print(deps: CliDeps, entries: readonly TraceEntry[]): void {
     if (queueId !== shown)
       deps.stdout.write(`${shown === undefined ? "" : "\n"}${paint("bold", queueId ?? "refused")}\n`);
     shown = queueId;
-    const told = (TOLD[kind] ?? (() => kind))(fields);
+    const told = (TOLD[kind] ?? (() => kind))(fields, queueId);
     deps.stdout.write(`  ${paint("dim", at)}  ${wrapped(printable(told), deps.stdout, 28)}\n`);
   }
 }
 
 type Fields = Readonly<Record<string, unknown>>;
+type Sentence = (fields: Fields, queueId: string | null) => string;
 
-const TOLD: Readonly<Record<string, ((fields: Fields) => string) | undefined>> = {
+const TOLD: Readonly<Record<string, Sentence | undefined>> = {
   accepted: (fields) => {
-    const { client, size } = fields;
+    const { client, size, messageId, requireTls } = fields;
     const { address, via, user, tls } = (client ?? {}) as Fields;
     const secured = tls === undefined ? "in clear" : text((tls as Fields)["version"]);
     const as = user === undefined ? "" : ` as ${text(user)}`;
-    return `accepted from ${sender(fields)} for ${list(fields["recipients"])}: ${text(size)} octets, by ${text(address)} (${text(via)}${as}, ${secured})`;
+    const id = messageId === undefined ? "" : `, Message-ID ${text(messageId)}`;
+    const demands = requireTls === true ? ", with REQUIRETLS" : "";
+    return `accepted from ${sender(fields)} for ${list(fields["recipients"])}: ${text(size)} octets${id}${demands}, by ${text(address)} (${text(via)}${as}, ${secured})`;
   },
   refused: (fields) =>
     `refused at ${text(fields["stage"])}: ${sender(fields)} to ${list(fields["recipients"])}: ${text(fields["code"])} ${text(fields["reason"])}`,
   delivery: (fields) => {
-    const mx = fields["mx"] as Fields | undefined;
-    const tls = fields["tls"] as Fields | undefined;
-    const smtp = fields["smtp"] as Fields | undefined;
-    const host = mx === undefined ? "no host" : `${text(mx["host"])} [${text(mx["address"])}]`;
-    const proven = tls === undefined ? "" : `, ${text(tls["version"] ?? "no TLS")} ${text(tls["result"])}`;
-    const reason = fields["reason"] === undefined ? "" : ` ${text(fields["reason"])}`;
-    const would =
-      fields["wouldDefer"] === undefined ? "" : `; enforce would have waited: ${text(fields["wouldDefer"])}`;
-    const said = smtp === undefined ? text(fields["detail"] ?? "") : `${text(smtp["code"])} ${text(smtp["text"])}`;
-    const next = fields["nextAttempt"] === undefined ? "" : `; next try ${text(fields["nextAttempt"])}`;
-    return `${text(fields["outcome"])}${reason}: ${list(fields["recipients"])} at ${host}${proven}: ${said}${would}${next}`;
+    const { outcome, attempt, mx, smtp, exception, nextAttempt, wouldDefer, mode } = fields;
+    const reason = fields["reason"] === undefined ? "" : ` (${text(fields["reason"])})`;
+    const { code, text: said } = (smtp ?? {}) as Fields;
+    const answer = smtp === undefined ? text(fields["detail"] ?? "") : `${text(code)} ${text(said)}`;
+    const { host, address } = (mx ?? {}) as Fields;
+    const where = mx === undefined ? "" : ` by ${text(host)} [${text(address)}]${proof(fields["tls"])}`;
+    const report = mode === "report" ? "; in report mode" : "";
+    const would = wouldDefer === undefined ? "" : `, enforce would have let it wait: ${text(wouldDefer)}`;
+    const approved =
+      exception === undefined ? "" : `; by the exception of ${text((exception as Fields)["approvedBy"])}`;
+    const next = nextAttempt === undefined ? "" : `; next try ${text(nextAttempt)}`;
+    return `${text(outcome)}${reason} at try ${text(attempt)}: ${list(fields["recipients"])}${where}: ${answer}${report}${would}${approved}${next}`;
   },
-  notice: (fields) => `notice of ${text(fields["kind"])} to ${text(fields["recipient"])} (${text(fields["queueId"])})`,
-  moved: (fields) => `goes on as ${text(fields["into"])}: ${text(fields["reason"])}`,
+  notice: (fields, queueId) => {
+    const what = `notice of ${text(fields["kind"])} to ${text(fields["recipient"])}`;
+    return queueId === fields["queueId"]
+      ? `${what}, about ${text(fields["about"])}`
+      : `${what}, as ${text(fields["queueId"])}`;
+  },
+  moved: (fields, queueId) => {
+    const why = `${text(fields["reason"])}, approved by ${text(fields["approvedBy"])}`;
+    return queueId === fields["into"]
+      ? `goes on for ${text(fields["queueId"])}: ${why}`
+      : `goes on as ${text(fields["into"])}: ${why}`;
+  },
+  action: ({ action, reason }) => `${text(action)} by a person${reason === undefined ? "" : `: ${text(reason)}`}`,
   finished: (fields) =>
     `ended: ${((fields["outcome"] ?? []) as Fields[]).map((one) => `${text(one["recipient"])} ${text(one["end"])}`).join(", ")}`,
 };
+
+/** `, TLSv1.3 authenticated by pkix`; that of an attempt which got so far. */
+function proof(tls: unknown): string {
+  if (tls === undefined) return "";
+  const { version, result, authenticatedBy } = tls as Fields;
+  const by = authenticatedBy === undefined ? "" : ` by ${text(authenticatedBy)}`;
+  return version === undefined ? ", in clear" : `, ${text(version)} ${text(result)}${by}`;
+}
 
 function sender(fields: Fields): string {
   const from = text(fields["sender"] ?? "");
