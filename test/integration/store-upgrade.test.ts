@@ -11,7 +11,7 @@ import { queueSchema } from "../../src/store/migrations/0001-queue.ts";
 import { stsPolicySchema } from "../../src/store/migrations/0002-sts-policy.ts";
 import { contentsSchema } from "../../src/store/migrations/0003-contents.ts";
 import { SCHEMA_VERSION } from "../../src/store/migrations/migrate.ts";
-import { bodyOf, mailbox, newId, NOW, putSeveral } from "../contract/messages.ts";
+import { bodyOf, eventually, mailbox, newId, NOW, putSeveral } from "../contract/messages.ts";
 import { type SqliteStore, sqliteStore } from "../contract/sqlite-store.ts";
 
 const RECORD = 65_536;
@@ -148,6 +148,22 @@ it("mail queued by schema 2 is upgraded, found, delivered whole and shredded, be
   }
   expect(await readdir(join(store.settings.dataDir, "bodies"))).toEqual([several.facts.id]);
   expect((await bodyOf(queue, several.facts.id, 1)).length).toBe(300);
+  await queue.close();
+});
+
+it("mail of schema 2 is found by its address after the queue key was changed, and again after that", async () => {
+  const message = former(400_000);
+  await leaveBehind([message]);
+  let queue = await store.open();
+  for (let turn = 0; turn < 2; turn += 1) {
+    expect((await queue.keys.rotate()).kind).toBe("started");
+    await eventually(async () => !(await queue.keys.state()).running);
+    await queue.close();
+    queue = await store.open();
+    expect(await queue.list({ sender: "Alice@inside.test" })).toHaveLength(1);
+    expect((await bodyOf(queue, message.id, 0)).equals(message.body)).toBe(true);
+  }
+  expect(await readFile(store.settings.keyFile, "utf8")).not.toContain(secret.toString("hex"));
   await queue.close();
 });
 
