@@ -84,6 +84,42 @@ describe("relaying a delivery", () => {
     expect(completions[0]?.ended.map(({ end }) => end)).toEqual(["expired", "expired"]);
     expect(completions[0]?.notices.length).toBe(1);
   });
+  it("a clock that is put forward while mail is tried does not make it expire", async () => {
+    const time = { now: 1_000_000, monotonic: 0 };
+    const { run, completions } = relay({
+      script: {
+        refuse: () => {
+          Object.assign(time, { now: time.now + 86_400_000 });
+          return untrusted;
+        },
+      },
+      over: {
+        clock: {
+          now: () => time.now,
+          monotonic: () => time.monotonic,
+          sleep: () => Promise.resolve(),
+          after: () => () => undefined,
+        },
+      },
+    });
+    await run(delivery({ attempts: 9, expiresAt: 1_500_000 }));
+    expect(completions[0]).toMatchObject({ ended: [], next: { at: 87_400_000 + 60_000 } });
+  });
+  it("says which policy was not met: an address may have a partner of its own", async () => {
+    const acme = outbound({ partner: "acme" });
+    const { run } = relay({
+      script: { refuse: () => untrusted },
+      over: {
+        policy: () => ({
+          outbound: () => acme,
+          rules: [],
+          schedule: { retryMs: [60_000] },
+          generation: 1,
+        }),
+      },
+    });
+    expect((await run(delivery())).closedBy).toMatchObject({ tls: true, policy: "acme" });
+  });
   it("mail is never lost to a defect: it waits", async () => {
     const { run, completions, events } = relay({
       script: {
