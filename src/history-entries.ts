@@ -46,8 +46,8 @@ const TOLD: Told = {
     [fields.queueId, fields.into].map((id) => entry(at, "moved", id, [fields.approvedBy], fields)),
   "message.finished": (fields, { at, isKnown }) => {
     const { queueId, outcome } = fields;
-    // Of most messages the last delivery tells as much.
-    if (!outcome.some(({ end }) => end === "removed")) return [];
+    // Of most messages the last delivery tells as much; of what a person has ended, nothing else does.
+    if (!outcome.some(({ end }) => end === "removed" || end === "failed")) return [];
     const found = isKnown(queueId) ? [] : outcome.map(({ recipient }) => recipient);
     return [entry(at, "finished", queueId, found, fields)];
   },

@@ -11,11 +11,10 @@ import { loadConfig } from "./config/load.ts";
 import { selfSigned, type SelfSignedRequest } from "./config/self-signed.ts";
 import { startGateway } from "./gateway.ts";
 import { createOutside } from "./outside.ts";
-import { createQueueDesk } from "./queue-desk.ts";
+import { createStoppedDesk } from "./queue-desk.ts";
 import { systemClock } from "./runtime/clock.ts";
 import { keepAlive } from "./runtime/keep-alive.ts";
 import { systemRandom } from "./runtime/random.ts";
-import { snapshotOf } from "./snapshot.ts";
 
 process.umask(0o077); // nothing that we make is for others
 for (const output of [process.stdout, process.stderr]) {
@@ -52,10 +51,7 @@ process.exitCode = await runCli(process.argv.slice(2), {
       ...rest,
     }),
   openQueue: (settings) => openStoppedQueue(settings, { clock, random }),
-  queueActions: (settings, opened) => {
-    const current = snapshotOf(settings);
-    return createQueueDesk({ ...opened, clock, random, snapshot: () => current });
-  },
+  queueActions: (settings, opened) => createStoppedDesk(settings, opened, { clock, random }),
   openOutside: (settings) => createOutside(settings, { clock, random }),
   hashPassword: (password) => hashPassword(password, random),
   onSignal: (signal, run) => void process.on(signal, run),

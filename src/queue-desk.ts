@@ -4,15 +4,17 @@
  */
 import { createQueueActions, type QueueActions } from "./admin/queue-actions.ts";
 import { parseRoute } from "./config/route.ts";
+import type { Settings } from "./config/settings.ts";
 import { laneOn } from "./decide/course.ts";
-import type { Delivery } from "./mail/delivery.ts";
-import { laneOf } from "./mail/delivery.ts";
+import { createHistory } from "./history.ts";
+import { type Delivery, laneOf } from "./mail/delivery.ts";
 import { createNotices } from "./notices.ts";
 import type { Emit } from "./report/events.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Random } from "./runtime/random.ts";
 import type { Dispatcher } from "./schedule/dispatcher.ts";
-import type { Snapshot } from "./snapshot.ts";
+import { type Snapshot, snapshotOf } from "./snapshot.ts";
+import type { HistoryStore } from "./store/history.ts";
 import type { QueueStore } from "./store/queue.ts";
 
 export interface QueueDeskDeps {
@@ -39,6 +41,29 @@ export function createQueueDesk(deps: QueueDeskDeps): QueueActions {
     },
     contentAccess: snapshot().settings.admin.contentAccess,
   });
+}
+
+/** The desk of a command; `ended` stores what the history heard of it. */
+export function createStoppedDesk(
+  settings: Settings,
+  opened: Opened,
+  deps: Pick<QueueDeskDeps, "clock" | "random">,
+): { readonly actions: QueueActions; readonly ended: () => Promise<void> } {
+  const current = snapshotOf(settings);
+  const { clock } = deps;
+  const { queue, history: store, emit: log } = opened;
+  const history = createHistory({ clock, store: () => store, keepMs: () => settings.historyMs, emit: log });
+  const emit: Emit = (event, fields) => {
+    log(event, fields);
+    history.hear(event, fields);
+  };
+  return { actions: createQueueDesk({ ...deps, queue, emit, snapshot: () => current }), ended: history.stop };
+}
+
+interface Opened {
+  readonly queue: QueueStore;
+  readonly history: HistoryStore;
+  readonly emit: Emit;
 }
 
 function laneNow({ decide, settings }: Snapshot, delivery: Delivery, now: number): string {

@@ -71,11 +71,11 @@ export interface CliDeps {
   readonly loadConfig: (file: string, edited?: EditedFile) => Promise<Loaded>;
   readonly startGateway: (options: StartOptions) => Promise<Started>;
   readonly openQueue: (settings: Settings) => Promise<OpenedQueue>;
-  /** What people do with it, when the gateway is stopped. */
+  /** What people do with it, when the gateway is stopped. `ended` comes before it is closed. */
   readonly queueActions: (
     settings: Settings,
-    opened: { readonly queue: QueueStore; readonly emit: Emit },
-  ) => QueueActions;
+    opened: { readonly queue: QueueStore; readonly history: HistoryStore; readonly emit: Emit },
+  ) => { readonly actions: QueueActions; readonly ended: () => Promise<void> };
   readonly openOutside: (settings: Settings) => Outside;
   /** `scrypt:N:r:p:SALT:HASH` of a new password. */
   readonly hashPassword: (password: string) => Promise<string>;

@@ -29,9 +29,11 @@ export async function withQueue(
   const opened = await deps.openQueue(settings);
   if (!opened.ok) return refuse(deps, opened.exitCode, opened.lines);
   const log = await logOf(deps, settings);
+  const { actions, ended } = deps.queueActions(settings, { ...opened, emit: log.emit });
   try {
-    return await act(deps.queueActions(settings, { queue: opened.queue, emit: log.emit }));
+    return await act(actions);
   } finally {
+    await ended();
     await log.flush();
     await opened.close();
   }

@@ -8,10 +8,9 @@ import { loadConfig } from "../../src/config/load.ts";
 import { selfSigned } from "../../src/config/self-signed.ts";
 import { startGateway } from "../../src/gateway.ts";
 import { createOutside } from "../../src/outside.ts";
-import { createQueueDesk } from "../../src/queue-desk.ts";
+import { createStoppedDesk } from "../../src/queue-desk.ts";
 import { systemClock } from "../../src/runtime/clock.ts";
 import { systemRandom } from "../../src/runtime/random.ts";
-import { snapshotOf } from "../../src/snapshot.ts";
 
 export interface Ran {
   readonly code: number;
@@ -48,10 +47,8 @@ export function cliDeps(
         ...rest,
       }),
     openQueue: (settings) => openStoppedQueue(settings, { clock: systemClock, random: systemRandom }),
-    queueActions: (settings, opened) => {
-      const current = snapshotOf(settings);
-      return createQueueDesk({ ...opened, clock: systemClock, random: systemRandom, snapshot: () => current });
-    },
+    queueActions: (settings, opened) =>
+      createStoppedDesk(settings, opened, { clock: systemClock, random: systemRandom }),
     openOutside: (settings) => createOutside(settings, { clock: systemClock, random: systemRandom }),
     hashPassword: (password) => hashPassword(password, systemRandom),
     onSignal: () => undefined,
