@@ -2,7 +2,7 @@
  * The policy of a recipient on the way that its mail takes now: a person's reroute, a step of the ladder, what rules say
  * of next hop and S/MIME. Pure. Another way never changes a demand, but for a message that the S/MIME step has made.
  */
-import { type Delivery, laneFor, treatedOf } from "../mail/delivery.ts";
+import { type Delivery, type Fallback, laneFor, treatedOf } from "../mail/delivery.ts";
 import { destinationOf } from "./decide.ts";
 import { stepsTaken } from "./ladder.ts";
 import type { LadderStep, NextHop, OutboundPolicy, Rule } from "./policy.ts";
@@ -11,7 +11,8 @@ import { ruledSmime } from "./rules.ts";
 export function onCourse(delivery: Delivery, outbound: OutboundPolicy, rules: readonly Rule[]): OutboundPolicy {
   const matched = matchedOf(delivery, rules);
   const way = wayOf(delivery, outbound, matched);
-  const own = delivery.message.fallback === undefined ? outbound : fallenBack(delivery, outbound);
+  const { fallback } = delivery.message;
+  const own = fallback === undefined ? outbound : fallenBack(delivery, fallback, outbound);
   const policy = matched.some(({ effects }) => effects.smime !== undefined) ? withSmime(own, matched) : own;
   return way === undefined ? policy : { ...policy, nextHop: way };
 }
@@ -55,7 +56,7 @@ function wayOf(
 }
 
 /** What is encrypted to every recipient goes over TLS, whoever shows which certificate, while the ladder of now has that step. */
-function fallenBack(delivery: Delivery, outbound: OutboundPolicy): OutboundPolicy {
+function fallenBack(delivery: Delivery, { approvedBy }: Fallback, outbound: OutboundPolicy): OutboundPolicy {
   const isStep = (step: LadderStep): boolean => step.kind === "smime";
   if (!outbound.onExpiry.some(isStep) || treatedOf(delivery).smime?.encrypted !== true) return outbound;
   const { tls } = outbound;
@@ -65,7 +66,7 @@ function fallenBack(delivery: Delivery, outbound: OutboundPolicy): OutboundPolic
     source: "exception",
     tls: { ...tls, level: "encrypt", match: [], fingerprints: [] },
     exception: {
-      approvedBy: delivery.message.fallback?.approvedBy ?? "",
+      approvedBy,
       reason: "S/MIME after expiry (on_expiry)",
       endsAt: delivery.expiresAt,
       origin: outbound.origins["on_expiry"] ?? { file: "", line: 1, column: 1 },

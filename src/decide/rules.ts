@@ -40,14 +40,16 @@ export interface Ruled {
 
 export function applyRules({ rules, ownDomains }: Pick<Policy, "rules" | "ownDomains">, message: RuledMessage): Ruled {
   const matches = rules.length === 0 ? [] : rules.flatMap((rule) => matchOf(rule, message) ?? []);
-  const refusing = matches.find(({ rule }) => rule.effects.refuse !== undefined)?.rule;
+  const [refused] = matches.flatMap(({ rule: { name, effects } }) =>
+    effects.refuse === undefined ? [] : [{ rule: name, text: effects.refuse }],
+  );
   const demands: MessageDemands = {
     ...(wishesNoTls(message.header) && { tlsRequiredNo: true }),
     ...(isFromAlias(ownDomains, message) && { alias: true }),
     ...(matches.length > 0 && { rules: matches.map((match) => matched(match, message)) }),
   };
   return {
-    ...(refusing && { refused: { rule: refusing.name, text: refusing.effects.refuse ?? "" } }),
+    ...(refused && { refused }),
     ...(Object.keys(demands).length > 0 && { demands }),
     treatment: (position, policy) =>
       ruledTreatment(

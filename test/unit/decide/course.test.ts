@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { laneOn, onCourse } from "../../../src/decide/course.ts";
+import { laneOn, onCourse, policyName } from "../../../src/decide/course.ts";
 import type { LadderStep, NextHop, Rule } from "../../../src/decide/policy.ts";
 import type { Delivery } from "../../../src/mail/delivery.ts";
 import { delivery, facts } from "../spine/fixtures.ts";
@@ -73,6 +73,17 @@ describe("a message that the S/MIME step has made", () => {
       tls: { level: "encrypt", match: [] },
       exception: { approvedBy: "boss@example.org" },
     }));
+  it("names the line of the ladder that lets it go so", () => {
+    const at = { file: "acme.yaml", line: 7, column: 3 };
+    const origins = { on_expiry: at };
+    expect(onCourse(made(true), { ...laddered, origins }, []).exception?.origin).toEqual(at);
+  });
+  it.each([
+    ["acme", undefined, "acme"],
+    [null, undefined, ""],
+    ["acme", "encrypt", "acme at encrypt"],
+    [null, "encrypt", " at encrypt"],
+  ])("is closed apart by TLS: %j at %j is %j", (partner, level, name) => expect(policyName(partner, level)).toBe(name));
   it.each([
     ["that is not encrypted", made(false), laddered],
     ["whose step the ladder of now no longer has", made(true), secure],

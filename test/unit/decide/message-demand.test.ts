@@ -2,11 +2,11 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Target } from "../../../src/decide/decide.ts";
 import { tlsUse } from "../../../src/decide/demand.ts";
-import { asksFor, type Demands, demandsOn, fullDemand } from "../../../src/decide/message-demand.ts";
-import type { Published } from "../../../src/decide/published-requirement.ts";
+import { asksFor, type Demands, demandsOn, fullDemand, reportDemands } from "../../../src/decide/message-demand.ts";
+import type { FullDemand, Published, Waits } from "../../../src/decide/published-requirement.ts";
 import type { MessageDemands } from "../../../src/mail/demands.ts";
 import type { DomainName } from "../../../src/mail/domain-name.ts";
-import type { TlsLevel, TlsRequirement } from "../../../src/mail/tls-requirement.ts";
+import { isAtLeast, type TlsLevel, type TlsRequirement } from "../../../src/mail/tls-requirement.ts";
 import { delivery, facts } from "../spine/fixtures.ts";
 import { tls } from "./policies.ts";
 
@@ -49,6 +49,7 @@ describe("what a message demands beside its policy", () => {
     ["an alias", on("encrypt", { alias: true }), {}, "required pkix by message"],
     ["an alias, and what is published is unknown", on("none", { alias: true }), unknown, "waits: dnssec-invalid"],
     ["a rule", on("may", rule("encrypt")), {}, "required by rule"],
+    ["a rule that has no TLS in it", on("may", { rules: [{ name: "r" }] }), {}, "if-offered by policy"],
     ["a rule of the same level", on("verify", rule("verify")), {}, "required pkix by rule"],
     ["a rule beside another level", on("verify", rule("secure")), {}, "required pkix pkix by rule"],
     ["a rule for DANE where there is none", on("may", rule("dane-only")), {}, "waits: dane-required"],
@@ -70,6 +71,18 @@ describe("what a message demands beside its policy", () => {
       on("dane-only", { tlsRequiredNo: true }, false, true),
       usable,
       "required dane by dane",
+    ],
+    [
+      "nor what is published where that is the level",
+      on("dane-only", { tlsRequiredNo: true }, false, true),
+      usable,
+      "required dane by dane",
+    ],
+    [
+      "nor where it may be",
+      on("authenticated", { tlsRequiredNo: true }, false, true),
+      unknown,
+      "waits: dnssec-invalid",
     ],
     [
       "nor an alias",
@@ -131,28 +144,70 @@ const PUBLISHED: readonly Published[] = [
 
 const checksOf = (requirement: TlsRequirement) => (requirement.level === "mandatory" ? requirement.checks : []);
 
-it("a demand of a message only ever adds: nothing that the policy demands is gone", () =>
-  fc.assert(
-    fc.property(
-      fc.constantFrom(...LEVELS),
-      fc.constantFrom(...PUBLISHED),
-      fc.boolean(),
-      fc.boolean(),
-      fc.array(fc.constantFrom<TlsLevel>("encrypt", "authenticated", "verify", "secure", "dane-only"), {
-        maxLength: 3,
+const owns = fc.record({
+  requireTls: fc.boolean(),
+  alias: fc.boolean(),
+  wished: fc.boolean(),
+  rules: fc.array(
+    fc.record({
+      level: fc.constantFrom<TlsLevel>("encrypt", "authenticated", "verify", "secure", "dane-only"),
+      minVersion: fc.constantFrom("TLSv1.2" as const, "TLSv1.3" as const),
+    }),
+    { maxLength: 3 },
+  ),
+});
+type Own = typeof owns extends fc.Arbitrary<infer T> ? T : never;
+
+/** The demands of such a message; `honour` where the policy lets it lift what is published. */
+function demanding(level: TlsLevel, { requireTls, alias, wished, rules }: Own, honour = false): Demands {
+  const own = {
+    ...(alias && { alias: true as const }),
+    ...(wished && { tlsRequiredNo: true as const }),
+    rules: rules.map((tls, at) => ({ name: `r${at}`, tls })),
+  };
+  return on(level, own, requireTls, honour);
+}
+
+/** Whatever meets `more` meets `less`: nothing that it demands is gone. */
+function holds(more: FullDemand | Waits, less: FullDemand | Waits): void {
+  if ("waits" in more) return; // nothing is sent at all
+  expect("waits" in less).toBe(false);
+  if ("waits" in less || less.requirement.level === "opportunistic") return;
+  expect(more.requirement.level).toBe("mandatory");
+  expect(checksOf(more.requirement)).toEqual(expect.arrayContaining([...checksOf(less.requirement)]));
+  const least = more.requirement.level === "mandatory" ? more.requirement.minVersion : "";
+  expect(isAtLeast(least, less.requirement.minVersion)).toBe(true);
+}
+
+const whatever = [fc.constantFrom(...LEVELS), fc.constantFrom(...PUBLISHED), owns] as const;
+
+describe("for whatever message and policy", () => {
+  it("a demand of the message only adds to the policy's", () =>
+    fc.assert(
+      fc.property(...whatever, (level, published, own) =>
+        holds(fullDemand(demanding(level, own), mx, published), fullDemand(on(level), mx, published)),
+      ),
+      { numRuns: 300 },
+    ));
+  it("each demand that is added leaves those that were there", () =>
+    fc.assert(
+      fc.property(...whatever, fc.boolean(), (level, published, own, honour) => {
+        const before = { ...own, requireTls: false, alias: false, rules: own.rules.slice(1) };
+        holds(
+          fullDemand(demanding(level, own, honour), mx, published),
+          fullDemand(demanding(level, before, honour), mx, published),
+        );
       }),
-      (level, published, requireTls, alias, rules) => {
-        const own = {
-          ...(alias && { alias: true as const }),
-          rules: rules.map((of) => ({ name: of, tls: { level: of } })),
-        };
-        const alone = fullDemand(on(level), mx, published);
-        const both = fullDemand(on(level, own, requireTls), mx, published);
-        expect("waits" in both).toBe("waits" in alone || "waits" in both);
-        if ("waits" in alone || "waits" in both) return;
-        expect(checksOf(both.requirement)).toEqual(expect.arrayContaining([...checksOf(alone.requirement)]));
-        expect([both.requirement.level, alone.requirement.level]).not.toEqual(["opportunistic", "mandatory"]);
-      },
-    ),
-    { numRuns: 200 },
-  ));
+      { numRuns: 300 },
+    ));
+  it("report mode lets go of the policy's level alone, never of what the message demands", () =>
+    fc.assert(
+      fc.property(...whatever, (level, published, own) =>
+        holds(
+          fullDemand(reportDemands(demanding(level, own)), mx, published),
+          fullDemand(demanding(level === "none" ? "none" : "may", own), mx, published),
+        ),
+      ),
+      { numRuns: 300 },
+    ));
+});

@@ -48,6 +48,10 @@ describe("patterns", () => {
     ["", "", true],
     ["", "a", false],
     ["*a*a*a*a*a*a*a*a*a*b", "a".repeat(100_000), false],
+    ["*b?d*", "abcd", true],
+    ["*b?d*", "abc", false],
+    ["a?", "bc", false],
+    ["caf\u00e9*", "Cafe\u0301 au lait", true],
   ])("%j on %j: %j", (pattern, text, expected) => expect(matchesGlob(pattern, text)).toBe(expected));
   it.each([
     ["[tls]*", "[tls]"],
@@ -91,6 +95,34 @@ describe("conditions", () => {
     expect(from("From: a@example.org, Boss <boss@example.org>")).toEqual(["r"]);
     expect(from("From: <<boss>@")).toEqual(["r"]);
     expect(from("From: a@example.org")).toEqual([]);
+  });
+});
+
+describe("an author who cannot be read with certainty", () => {
+  const unread = { fields: ["From: Anna <anna@hr.example.org", "Subject: x"] };
+  const about = (effects: Rule["effects"]) => ruled([rule({ from: ["*@hr.example.org"] }, effects)], unread);
+  const smime = { sign: "if-possible", encrypt: "if-known", format: "detached", tripleWrap: false } as const;
+  const strict = { ...UNTOUCHED, smime };
+  it("is under the TLS demands of every rule, and its refusals", () => {
+    expect(about({ tls: { level: "authenticated" } }).demands?.rules).toHaveLength(1);
+    expect(about({ refuse: "No" }).refused?.rule).toBe("r");
+  });
+  it.each([
+    ["lowered", { sign: "never", encrypt: "never" }, smime],
+    ["raised", { sign: "always", encrypt: "always" }, { ...smime, sign: "always", encrypt: "always" }],
+  ] as const)("has no S/MIME %s that a rule does not raise", (_, said, expected) =>
+    expect(about({ smime: said }).treatment(0, strict).smime).toEqual(expected),
+  );
+  it.each([
+    ["From: Anna <anna@secure.example.org", true],
+    ["From: Anna <anna@example.org", undefined],
+  ])("%s: alias %j, as far as it is named there", (field, expected) =>
+    expect(ruled([], { fields: [field] }).demands?.alias).toBe(expected),
+  );
+  it("has nothing to do with an alias where none is configured", () => {
+    const message = { header: Buffer.from("From: <a@secure.example.org\r\n\r\n"), reversePath: null, recipients: [] };
+    const { tlsOnlyAlias: _, ...plain } = own;
+    expect(applyRules(policy({ ownDomains: [plain] }), message).demands).toBeUndefined();
   });
 });
 
@@ -143,6 +175,8 @@ describe("what a message demands by itself", () => {
     ["anna@example.org", "From: anna@secure.example.org", true],
     ["anna@example.org", "From: anna@example.org", undefined],
     ["anna@sub.secure.example.org", "From: anna@example.org", undefined],
+    ["", "From: anna@secure.example.org", true],
+    ["", "X: 1", undefined],
   ])("sent by %s, %s: alias %j", (sender, from, expected) =>
     expect(ruled([], { sender, fields: [from] }).demands?.alias).toBe(expected),
   );
