@@ -56,7 +56,7 @@ export function createReceive(deps: ReceiveDeps): (transaction: Transaction) => 
   return async (transaction) => {
     const message = begin(deps, transaction);
     const { refused } = message.ruled;
-    if (refused !== undefined) return reply(550, "7.1", refused.text);
+    if (refused !== undefined) return { ...reply(550, "7.1", refused.text), rule: refused.rule };
     const treating = await deps.treat(message.incoming);
     if ("code" in treating) return treating;
     const spools = createSpools(deps.queue, message.id, deps.passed);

@@ -199,6 +199,7 @@ export class Session extends SessionWire {
       code: answer.code,
       enhancedCode: answer.enhancedCode,
       reason: answer.text,
+      rules: answer.rule === undefined ? undefined : [answer.rule],
       sender: stage === "mail" ? path : sender,
       recipients: stage === "rcpt" ? (path === undefined ? [] : [path]) : accepted,
       client: this.#client(),

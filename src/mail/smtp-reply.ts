@@ -7,6 +7,8 @@ export interface SmtpReply {
   readonly enhancedCode: string;
   /** One plain sentence. */
   readonly text: string;
+  /** Name of the rule that says so: for the log, never for the client. */
+  readonly rule?: string;
 }
 
 /** `subject` is `subject.detail` of RFC 3463; the class comes from the code: reply(550, "7.1", …) is 5.7.1. */

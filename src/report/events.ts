@@ -140,6 +140,8 @@ export interface Events {
     readonly code: number;
     readonly enhancedCode: string;
     readonly reason: string;
+    /** Those that refuse it; undefined where none does. */
+    readonly rules: readonly string[] | undefined;
     readonly sender: string | undefined;
     readonly recipients: readonly string[];
     readonly client: Client | undefined;

@@ -50,7 +50,8 @@ const SENTENCES: Sentences = {
   "limit.hit": (f) => `${place(f)} has reached ${f.limit} (${f.value})`,
   "message.accepted": (f) =>
     `Accepted ${f.queueId} from ${sender(f.sender)} for ${count(f.recipients.length, "recipient")}, ${f.size} octets`,
-  "message.refused": (f) => `Refused at ${f.stage} with ${f.code} ${f.enhancedCode} from ${clientOf(f)}: ${f.reason}`,
+  "message.refused": (f) =>
+    `Refused at ${f.stage} with ${f.code} ${f.enhancedCode} from ${clientOf(f)}: ${f.reason}${f.rules === undefined ? "" : ` (rule ${f.rules.join(", ")})`}`,
   delivery: (f) => deliverySentence(f),
   "mta-sts.failed": (f) =>
     `The MTA-STS policy of ${f.domain} cannot be had (${f.detail}); ${f.cachedUntil === undefined ? "none applies" : `the one known before applies until ${f.cachedUntil}`}`,

@@ -47,6 +47,7 @@ const FIELDS: { readonly [K in keyof Events]: Named<Events[K]> } = {
     code: true,
     enhancedCode: true,
     reason: true,
+    rules: true,
     sender: true,
     recipients: true,
     client: true,

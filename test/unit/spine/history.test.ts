@@ -64,6 +64,7 @@ function refusedFields(over: Partial<Events["message.refused"]> = {}): Events["m
     code: 550,
     enhancedCode: "5.7.1",
     reason: "no",
+    rules: undefined,
     sender: "eve@example.net",
     recipients: ["bea@acme.example"],
     client: undefined,

@@ -10,7 +10,7 @@ import { type NewMessage, StoreError } from "../../../src/store/queue.ts";
 import { DkimSigningError } from "../../../src/transform/dkim/sign.ts";
 import type { Content } from "../../../src/transform/finish.ts";
 import type { Incoming, Treating } from "../../../src/transform/treat.ts";
-import { outbound, policy } from "../decide/policies.ts";
+import { origin, outbound, policy } from "../decide/policies.ts";
 import { facts } from "./fixtures.ts";
 
 interface Case {
@@ -20,6 +20,10 @@ interface Case {
   readonly enqueue?: () => Promise<void>;
   readonly write?: () => Promise<void>;
   readonly full?: readonly string[];
+  /** Closed, by lane. */
+  readonly closed?: readonly string[];
+  readonly delayNoticesMs?: readonly number[];
+  readonly fields?: readonly string[];
   readonly reversePath?: string | null;
   readonly treat?: (message: Incoming) => Promise<Treating | SmtpReply>;
 }
@@ -72,7 +76,7 @@ function rig(given: Case) {
       ruled: (message) => applyRules(policy({ rules: given.rules ?? [] }), message),
       rules: given.rules ?? [],
       bounceLifetimeMs: 77,
-      delayNoticesMs: [],
+      delayNoticesMs: given.delayNoticesMs ?? [],
     }),
     treat: (message) => {
       treated.push(message);
@@ -80,10 +84,15 @@ function rig(given: Case) {
     },
     dispatcher: {
       reserve: (domain) =>
-        given.full?.includes(domain)
-          ? undefined
-          : { submit: (delivery) => void submitted.push(delivery), giveBack: () => void diary.push(`back ${domain}`) },
-      arrived: (domain) => void diary.push(`waits ${domain}`),
+        given.closed?.includes(domain) === true
+          ? { waits: { at: 9_000, reason: "connection-failed" } }
+          : given.full?.includes(domain)
+            ? undefined
+            : {
+                submit: (delivery) => void submitted.push(delivery),
+                giveBack: () => void diary.push(`back ${domain}`),
+              },
+      arrived: (domain, until) => void diary.push(`waits ${domain}${until === undefined ? "" : ` until ${until.at}`}`),
     },
     passed: () => undefined,
     remember: (_, content) => void remembered.push(content),
@@ -99,7 +108,9 @@ function rig(given: Case) {
     client: facts.client,
     listener: "smarthost",
     session: "s1",
-    header: Buffer.from("Message-ID: <1@example.org>\r\nFrom: Anna <anna@example.org>\r\n\r\n"),
+    header: Buffer.from(
+      ["Message-ID: <1@example.org>", "From: Anna <anna@example.org>", ...(given.fields ?? []), "", ""].join("\r\n"),
+    ),
     body: given.body?.() ?? text("hello\r\n"),
   });
   return { answer, diary, stored, submitted, remembered, treated };
@@ -159,6 +170,25 @@ describe("receiving a message", () => {
     const { answer, stored } = rig({ reversePath: null });
     await answer;
     expect(stored[0]?.deliveries[0]?.expiresAt).toBe(5_077);
+  });
+  it("is stored as waiting where the destination is closed: until it opens, with the reason", async () => {
+    const { answer, diary, stored, submitted } = rig({ closed: ["acme.example"] });
+    await answer;
+    expect(stored[0]?.deliveries).toMatchObject([
+      { state: "waiting", nextAttemptAt: 9_000, reason: "connection-failed" },
+    ]);
+    expect(submitted).toEqual([]);
+    expect(diary).toContain("waits acme.example until 9000");
+  });
+  it.each<[string, Partial<Case>, number | undefined]>([
+    ["at the first step, counted from when it came", { delayNoticesMs: [400, 800] }, 5_400],
+    ["never where its time has passed by then", { delayNoticesMs: [1_000] }, undefined],
+    ["never without a sender", { delayNoticesMs: [10], reversePath: null }, undefined],
+    ["never where none is wanted", {}, undefined],
+  ])("its sender is told that it waits %s", async (_, given, noticeAt) => {
+    const { answer, stored } = rig(given);
+    await answer;
+    expect(stored[0]?.deliveries[0]?.noticeAt).toBe(noticeAt);
   });
   it("does not keep a large body in memory", async () => {
     const { answer, stored, remembered } = rig({ body: () => text("x".repeat(100_000), "y".repeat(100_000)) });
@@ -235,5 +265,58 @@ describe("receiving a message", () => {
     expect(await answer).toMatchObject({ code: 451, enhancedCode: "4.3.0" });
     expect(diary).toEqual(["error", "discard"]);
     expect(stored).toEqual([]);
+  });
+});
+
+describe("a message that rules match", () => {
+  const rule = (name: string, when: Rule["when"], effects: Rule["effects"]): Rule => ({ name, when, effects, origin });
+  const tls = { tls: { level: "authenticated" } } as const;
+
+  it("is refused as a whole where one recipient of several matches, and the log is told by which rule", async () => {
+    const { answer, diary, treated } = rig({
+      rules: [rule("rivals", { recipient: ["*@other.example"] }, { refuse: "Not to them" })],
+      recipients: ["a@acme.example", "x@other.example"],
+    });
+    expect(await answer).toEqual({ code: 550, enhancedCode: "5.7.1", text: "Not to them", rule: "rivals" });
+    expect([diary, treated]).toEqual([[], []]);
+  });
+  it("is stored with its demands, and those that demand different things are tried apart", async () => {
+    const { answer, stored, submitted } = rig({
+      rules: [rule("board", { recipient: ["a@*", "b@*"] }, tls), rule("all", { subject: ["[tls]*"] }, tls)],
+      recipients: ["a@acme.example", "x@acme.example", "b@acme.example"],
+      fields: ["Subject: [tls] x", "TLS-Required: No"],
+    });
+    await answer;
+    expect(stored[0]?.facts.demands).toEqual({
+      tlsRequiredNo: true,
+      rules: [
+        { name: "board", positions: [0, 2], ...tls },
+        { name: "all", ...tls },
+      ],
+    });
+    expect(stored[0]?.deliveries.map(({ positions }) => positions)).toEqual([[0, 2], [1]]);
+    expect(submitted.map(({ message }) => message.demands)).toEqual([
+      stored[0]?.facts.demands,
+      stored[0]?.facts.demands,
+    ]);
+  });
+  it("waits in a lane of its own where a rule sends it another way", async () => {
+    const hop = { kind: "host", host: "mx.away.example", port: 25, implicitTls: false } as const;
+    const { answer, diary } = rig({
+      rules: [rule("away", { recipient: ["a@*"] }, { nextHop: [hop] })],
+      recipients: ["a@acme.example", "b@acme.example"],
+      full: ["acme.example via [mx.away.example]:25"],
+    });
+    await answer;
+    expect(diary).toContain("waits acme.example via [mx.away.example]:25");
+    expect(diary).not.toContain("waits acme.example");
+  });
+  it("is treated as the rules say, recipient by recipient", async () => {
+    const { answer, treated } = rig({
+      rules: [rule("secret", { recipient: ["a@*"] }, { smime: { encrypt: "always" } })],
+      recipients: ["a@acme.example", "b@acme.example"],
+    });
+    await answer;
+    expect(treated[0]?.addressees.map(({ treatment }) => treatment.smime.encrypt)).toEqual(["always", "never"]);
   });
 });
