@@ -46,12 +46,16 @@ export async function keyShow(deps: CliDeps, common: Common): Promise<ExitCode> 
     if (common.json) printJson(deps, state);
     else {
       deps.stdout.write(`Queue key ${state.keyId} is in force.\n`);
-      for (const { keyId, messages } of state.former)
-        deps.stdout.write(`Key ${keyId} is still needed by ${count(messages, "message")}.\n`);
+      for (const { keyId, messages } of state.former) deps.stdout.write(`${neededBy(keyId, messages)}\n`);
       if (state.trouble !== undefined) deps.stdout.write(`${state.trouble}\n`);
     }
     return EXIT.good;
   });
+}
+
+function neededBy(keyId: string, messages: number): string {
+  if (messages === 0) return `Key ${keyId} is in the file, and no message needs it.`;
+  return `Key ${keyId} is still needed by ${count(messages, "message")}.`;
 }
 
 async function untilDone(deps: CliDeps, common: Common, actions: KeyActions): Promise<KeyState> {
