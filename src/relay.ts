@@ -3,8 +3,10 @@
  * An accepted recipient reaches exactly one end; outcomes and the notices they cause are stored in one transaction.
  */
 import { attempt, forAll, type Steps, type Trial } from "./attempt.ts";
+import { rememberClear } from "./clear-text.ts";
 import { climb, type Climb, type Climbing } from "./climb.ts";
 import { policyName } from "./decide/course.ts";
+import { demandsOn } from "./decide/message-demand.ts";
 import type { OutboundPolicy } from "./decide/policy.ts";
 import { createEndings, type EndingsDeps } from "./endings.ts";
 import type { EncryptStored } from "./fallback.ts";
@@ -49,10 +51,13 @@ export interface RelayDeps<V> extends EndingsDeps {
   readonly reportAttempt: (attempted: Attempted) => void;
 }
 
-/** Why nothing is tried: the destination is closed, and the delivery's time has passed. */
+/** Why nothing is tried: the destination is closed to it, and the delivery's time has passed. */
 export interface Closed {
   readonly reason: Reason;
   readonly detail: string;
+  /** It is closed to those of one policy. */
+  readonly tls?: boolean;
+  readonly policy?: string;
 }
 
 type Tried = Omit<Attempted, "nextAttemptAt" | "ends"> & Pick<Part, "way">;
@@ -67,7 +72,8 @@ export function createRelay<V>(deps: RelayDeps<V>): (delivery: Delivery, closed?
     const left = parts.of(delivery);
     for (let part = left.shift(); part !== undefined; part = left.shift()) {
       const startedAt = deps.clock.monotonic();
-      const tried = closed === undefined ? await tryPart(deps, parts, part) : untried(part, closed);
+      const isSpokenFor = closed !== undefined && speaksFor(closed, part);
+      const tried = isSpokenFor ? untried(part, closed) : await tryPart(deps, parts, part);
       // Nothing was sent, and what was found was judged by a policy that is no longer in force: it is tried anew at once.
       if (!(tried instanceof StoreError) && tried.seen?.verdict === undefined && !parts.isInForce(part)) {
         left.unshift(...parts.of(part.delivery));
@@ -90,7 +96,8 @@ export function createRelay<V>(deps: RelayDeps<V>): (delivery: Delivery, closed?
     const { next, report } = climbed.settled;
     const told = { nextAttemptAt: next?.at, ends: endsOf(climbed) };
     for (const attempted of attempts) tell(deps, { ...attempted, ...told, outbound: attempted.way });
-    await endings.store(delivery, climbed, deliveredOf(climbed.settled, attempts));
+    const kept = rememberClear(delivery, climbed, attempts);
+    await endings.store(delivery, kept, deliveredOf(climbed.settled, attempts));
     return withPolicy(report, delivery, attempts);
   };
 }
@@ -112,6 +119,16 @@ function withPolicy(report: AttemptReport, delivery: Delivery, attempts: readonl
 /** Parking forgets how the others ended; what is damaged still is when the rest is tried. */
 function parks(attempts: readonly Tried[]): boolean {
   return attempts.every(({ trial }) => [...trial.outcomes.values()].every(({ kind }) => kind === "deferred"));
+}
+
+/**
+ * What closed a destination by TLS says nothing of an address with a partner of its own, nor of mail from which what is
+ * published was lifted: those waited with the rest, and none ends without an attempt of its own.
+ */
+function speaksFor({ tls, policy }: Closed, { delivery, outbound, way }: Part): boolean {
+  if (tls !== true) return true;
+  const own = policyName(outbound.partner, readLane(laneOf(delivery)).level);
+  return (policy ?? own) === own && !demandsOn(delivery, way.tls).lifted;
 }
 
 function untried({ delivery }: Part, { reason, detail }: Closed): Trial {

@@ -5,9 +5,9 @@ import type { Delivery } from "../../../src/mail/delivery.ts";
 import { type Outcome, problem } from "../../../src/mail/outcome.ts";
 import type { Session } from "../../../src/mail/session.ts";
 import type { StoredNotice } from "../../../src/notices.ts";
-import { type Attempted, createRelay } from "../../../src/relay.ts";
+import { type Attempted, type Closed, createRelay } from "../../../src/relay.ts";
 import { type Completion, type NewMessage, StoreError } from "../../../src/store/queue.ts";
-import { outbound } from "../decide/policies.ts";
+import { outbound, tls } from "../decide/policies.ts";
 import { delivered, delivery, facts, host, scripted, session } from "./fixtures.ts";
 
 const NOW = 1_000_000;
@@ -166,6 +166,26 @@ describe("mail whose time has passed", () => {
     expect(attempts.map(({ trial }) => [...trial.outcomes.values()].map(({ kind }) => kind))).toEqual([
       ["deferred", "deferred"],
     ]);
+  });
+
+  it.each<[string, Partial<Closed>, boolean]>([
+    ["by the network", {}, false],
+    ["by TLS to the rest of its domain", { tls: true, policy: "" }, false],
+    ["by TLS to those of another policy: it once ended untried", { tls: true, policy: "acme" }, true],
+  ])("ends where its destination is closed %s", async (_, by, isTried) => {
+    const { relay, completions } = rig({ outcomes: [delivered, delivered] });
+    await relay(expired(), { reason: "certificate-not-trusted", detail: "Not trusted", ...by });
+    const end = isTried ? "delivered" : "expired";
+    expect(completions.map(ends)).toEqual([[`0 ${end}`, `1 ${end}`]]);
+  });
+
+  it("is tried where it wishes for less than what closed its destination: it once ended untried", async () => {
+    const tlsPolicy = tls({ level: "may", tlsRequiredNo: "honour" });
+    const policy = outbound({ tls: tlsPolicy });
+    const { relay, completions } = rig({ others: { a: policy, b: policy }, outcomes: [delivered, delivered] });
+    const wish = expired({ message: { ...delivery().message, demands: { tlsRequiredNo: true } } });
+    await relay(wish, { reason: "tlsa-invalid", detail: "No match", tls: true, policy: "" });
+    expect(completions.map(ends)).toEqual([["0 delivered", "1 delivered"]]);
   });
 
   it("takes no step where the peer has refused it, or has taken it", async () => {
