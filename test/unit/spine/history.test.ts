@@ -65,6 +65,7 @@ function refusedFields(over: Partial<Events["message.refused"]> = {}): Events["m
     enhancedCode: "5.7.1",
     reason: "no",
     rules: undefined,
+    rules: undefined,
     sender: "eve@example.net",
     recipients: ["bea@acme.example"],
     client: undefined,
