@@ -166,6 +166,19 @@ describe("mail that waits", () => {
     expect(plain).not.toContain("unencrypted");
     expect(recipients.map((one) => field(one, "Status"))).toEqual(["4.0.0"]);
   });
+
+  it("that was once let go in clear is told of without promising anything, whatever is demanded since", async () => {
+    const rig = await createRig({ ...goodMx, recipients: { "bert@acme.test": "451 4.2.1 Later" } });
+    const queue = { retry: ["300ms"], reserve: "1MiB", delay_notices: ["3s"] };
+    await rig.configure({ outbound: { tls: { level: "may" } }, queue });
+    await rig.site.start();
+    await hand(rig);
+    await logged(rig, "delivery", ({ outcome }) => outcome === "deferred");
+    await rig.configure({ outbound: { tls: { level: "encrypt" } }, queue });
+    expect(await rig.site.gateway().reload()).toEqual([]);
+    const { plain } = await notice(rig, "anna@example.org");
+    expect(plain).not.toContain("unencrypted");
+  });
 });
 
 describe("mail whose sender asks to be told of success", () => {
