@@ -10,6 +10,7 @@ import { formatDomain, formatMailbox, type Mailbox, parseMailbox } from "../mail
 import type { TlsLevel } from "../mail/tls-requirement.ts";
 import { type CliDeps, type Common, EXIT, type ExitCode, printJson, refuse } from "./deps.ts";
 import { explainHeaders } from "./explain-headers.ts";
+import { expiryText, modeFact } from "./explain-mode.ts";
 import { headersFact, dkimFact, smimeFact } from "./explain-treatment.ts";
 import { clientCertificateFact, pinsFact, trustFact } from "./explain-trust.ts";
 import { day, type Fact } from "./fact.ts";
@@ -41,7 +42,9 @@ export async function explain(deps: CliDeps, common: Common, options: ExplainOpt
   const outbound = decisions(settings.policy)(recipient, now);
   const asked = { outbound, recipient, now };
   const published = offline || !outbound.permitted ? [] : [await publishedFact(deps, settings, asked)];
-  const facts = [...factsOf(deps, asked), ...published];
+  const mode = await modeFact(deps, settings, outbound);
+  const [source, ...rest] = factsOf(deps, asked);
+  const facts = [source, mode, ...rest, ...published].filter((fact) => fact !== undefined);
   if (common.json) printJson(deps, asJson(recipient, facts));
   else print(deps, recipient, facts);
   return EXIT.good;
@@ -105,7 +108,7 @@ function factsOf(deps: CliDeps, asked: Asked): Fact[] {
       key: "lifetimeMs",
       label: "lifetime",
       value: outbound.lifetimeMs,
-      text: `${exactDuration(outbound.lifetimeMs)}, then the sender gets a failure notice`,
+      text: `${exactDuration(outbound.lifetimeMs)}, ${expiryText(outbound.onExpiry)}`,
       ...at("lifetime"),
     },
     headersFact(outbound.treatment, at),

@@ -13,6 +13,7 @@ import { addImport } from "./import-command.ts";
 import { addKeyCommands } from "./key-commands.ts";
 import { probe, type ProbeOptions } from "./probe.ts";
 import { addQueueCommands } from "./queue-commands.ts";
+import { promote, type PromoteOptions } from "./promote.ts";
 import { reload } from "./reload.ts";
 import { addSigning, type Running } from "./signing-commands.ts";
 import { start } from "./start.ts";
@@ -133,6 +134,15 @@ function addQuestions(program: Command, deps: CliDeps, running: Running): void {
         probe(deps, common, { ...probed.opts<Omit<ProbeOptions, "domain">>(), domain }),
       ),
     );
+  const promoted = program
+    .command("promote")
+    .argument("<partner>", "the partner file's name without .yaml")
+    .description("what report mode has shown of a partner; then its policy is enforced");
+  promoted
+    .option("--direction <direction>", "outbound")
+    .option("--dry-run", "show what would be changed, and change nothing")
+    .option("--yes", "ask nothing")
+    .action(running<[string]>((common, id) => promote(deps, common, id, promoted.opts<PromoteOptions>())));
   program
     .command("doctor")
     .description("look for what could keep mail waiting on our own side, and what to do about it")
@@ -187,7 +197,7 @@ function addOthers(program: Command, deps: CliDeps, running: Running): void {
     .action(running<[string]>((common, name) => usersAdd(deps, common, { ...add.opts<object>(), name })));
 }
 
-const LATER = ["promote", "report"];
+const LATER = ["report"];
 const LATER_IN_QUEUE = ["migrate"];
 
 /** Known names that nothing stands behind yet, so that nobody takes them for a misspelling. */

@@ -3,13 +3,13 @@ import { findGateway } from "./admin-client.ts";
 import { type CliDeps, type Common, EXIT, type ExitCode, printJson, refuse } from "./deps.ts";
 import { loadSettings } from "./settings.ts";
 
-export async function reload(deps: CliDeps, common: Common): Promise<ExitCode> {
+export async function reload(deps: CliDeps, common: Common, why?: string): Promise<ExitCode> {
   // A configuration that is refused here would be refused there, with the same words.
   const settings = await loadSettings(deps, common);
   if (typeof settings === "number") return settings;
   const client = await findGateway(settings);
   if (client === undefined) return refuse(deps, EXIT.unreachable, [`No gateway runs on ${settings.dataDir}.`]);
-  const answer = await client.post("/api/v1/reload");
+  const answer = await client.post("/api/v1/reload", why === undefined ? undefined : { why });
   switch (answer.kind) {
     case "unreachable":
       return refuse(deps, EXIT.unreachable, [answer.detail]);

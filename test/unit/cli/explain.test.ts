@@ -51,6 +51,29 @@ describe("explain", () => {
     });
   });
 
+  it("tells of report mode, until when, and of what comes when the lifetime has passed", async () => {
+    const { text, json } = await explained([
+      acme({
+        mode: "report",
+        reportEndsAt: Date.UTC(2026, 11, 25),
+        onExpiry: [
+          {
+            kind: "next-hop",
+            nextHop: [{ kind: "host", host: "backup.acme.example", port: 25, implicitTls: false }],
+            lifetimeMs: DAY,
+          },
+          { kind: "smime", approvedBy: "anna@example.org", lifetimeMs: DAY / 2 },
+        ],
+      }),
+    ]);
+    expect(text).toMatch(/mode +report until 2026-12-24: mail goes as level may lets it/);
+    expect(text.replaceAll(/\s+/g, " ")).toContain(
+      "then [backup.acme.example]:25 for 1d, then encrypted by S/MIME over any TLS for 12h (approved by anna@example.org), then the sender gets a failure notice",
+    );
+    expect(json).toMatchObject({ mode: { mode: "report", until: "2026-12-24" } });
+    expect((await explained([acme({ mode: "report", reportEndsAt: NOW - 1 })])).text).not.toContain("report until");
+  });
+
   it("names the private CA and until when it is good", async () => {
     const { certificate } = createAuthority("ACME CA");
     const trust = { id: "acme", ca: [certificate], crl: ["a list"] };
