@@ -9,7 +9,7 @@ import { keyAt, originAt, partAt } from "./located.ts";
 import { buildOutbound, type OutboundRequest } from "./outbound-policy.ts";
 import { buildOwnDomains } from "./own-domains.ts";
 import { createOwnership, type Ownership } from "./ownership.ts";
-import { checkModes } from "./mode.ts";
+import { checkModes, statedMode } from "./mode.ts";
 import { buildPartner } from "./partners.ts";
 import { buildRules } from "./rules.ts";
 import type { Gateway } from "./schema/gateway.ts";
@@ -30,7 +30,7 @@ export function buildPolicy(
     partner: null,
     permitted: (value.outbound.unlisted ?? "relay") === "relay",
     origin: tree.origin,
-    modes: [value.outbound, value],
+    modes: [statedMode(value.outbound, tree, ["outbound"]), statedMode(value, tree, [])],
   };
   checkModes(building, checked);
   const standard = buildOutbound(building, request);

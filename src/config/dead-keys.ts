@@ -8,6 +8,8 @@ import type { Problems } from "./problems.ts";
 
 const PROVEN: readonly TlsLevel[] = ["verify", "secure", "authenticated"];
 const PUBLISHED: readonly TlsLevel[] = ["may", "encrypt", "verify", "authenticated"];
+/** Where what is published comes on top of the level: at others it is none of it, or what the level is made of. */
+const BESIDE_PUBLISHED: readonly TlsLevel[] = ["may", "encrypt", "verify"];
 const ENCRYPTED: readonly TlsLevel[] = [
   "may",
   "encrypt",
@@ -26,7 +28,7 @@ const EFFECTIVE: Readonly<Record<string, readonly TlsLevel[]>> = {
   crl: PROVEN,
   dane: PUBLISHED,
   mta_sts: PUBLISHED,
-  tls_required_no: PUBLISHED,
+  tls_required_no: BESIDE_PUBLISHED,
   profile: ENCRYPTED,
   min_version: ENCRYPTED,
   ciphers: ENCRYPTED,

@@ -2,7 +2,7 @@
  * Whether a policy is enforced or, until a date, only reported. The nearest word on it counts, and its date goes with
  * it; a report without an end is refused.
  */
-import type { OutboundPolicy } from "../decide/policy.ts";
+import type { Origin, OutboundPolicy } from "../decide/policy.ts";
 import type { Building } from "./building.ts";
 import { type Checked, isBroken } from "./check-schema.ts";
 import { isTooFar, latestDay, LONGEST_DAYS } from "./end-dates.ts";
@@ -13,13 +13,28 @@ import { DAY_MS, dayOf } from "./scalars.ts";
 export interface StatedMode {
   readonly mode?: "enforce" | "report" | undefined;
   readonly report_until?: number | undefined;
+  /** By key; filled by `statedMode`. */
+  readonly origins?: Readonly<Record<string, Origin>> | undefined;
+}
+
+/** With where it was written. */
+export function statedMode(value: StatedMode, tree: Located, path: Path): StatedMode {
+  const { mode, report_until } = value;
+  const origins = ["mode", "report_until"].flatMap((key) => {
+    const at = keyAt(tree, [...path, key]);
+    return at === undefined ? [] : [[key, at] as const];
+  });
+  return { mode, report_until, origins: Object.fromEntries(origins) };
 }
 
 export type BuiltMode = Pick<OutboundPolicy, "mode" | "reportEndsAt">;
 
-/** `stated`: nearest first. */
-export function modeOf(stated: readonly (StatedMode | undefined)[]): BuiltMode {
-  const nearest = stated.find((one) => one?.mode !== undefined);
+/** `all`: nearest first. */
+export function nearestMode(all: readonly StatedMode[]): StatedMode | undefined {
+  return all.find(({ mode }) => mode !== undefined);
+}
+
+export function modeOf(nearest: StatedMode | undefined): BuiltMode {
   if (nearest?.mode !== "report" || nearest.report_until === undefined) return { mode: "enforce" };
   return { mode: "report", reportEndsAt: nearest.report_until };
 }

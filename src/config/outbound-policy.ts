@@ -9,7 +9,7 @@ import { reportDeadKeys } from "./dead-keys.ts";
 import { buildNextHop, checkHops } from "./hops.ts";
 import { buildLadder } from "./ladder.ts";
 import { keyAt, type Located, originsOf, overlay, partAt, plain, without } from "./located.ts";
-import { type BuiltMode, modeOf, type StatedMode } from "./mode.ts";
+import { type BuiltMode, modeOf, nearestMode, type StatedMode } from "./mode.ts";
 import { outbound as outboundSchema } from "./schema/outbound.ts";
 import { buildTlsPolicy } from "./tls-policy.ts";
 import { buildTreatment, expandHeaders, reportDeadTreatment } from "./treatment.ts";
@@ -80,6 +80,8 @@ export function buildOutbound(building: Building, request: OutboundRequest): Out
     if (step.kind === "next-hop")
       checkHops(building, { tree, nextHop: step.nextHop, hopPath, tlsPath: ["tls"], own }, policy);
   }
+  const isOwnMode = exception !== undefined && own !== undefined && keyAt(own, ["mode"]) !== undefined;
+  const nearest = isOwnMode ? undefined : nearestMode(request.modes);
   return {
     partner,
     source,
@@ -88,17 +90,19 @@ export function buildOutbound(building: Building, request: OutboundRequest): Out
     tls: policy,
     treatment,
     lifetimeMs: parsed.data.lifetime ?? building.lifetimeMs,
-    ...reporting(request, parsed.data),
+    ...(isOwnMode ? untilItEnds(exception, parsed.data) : modeOf(nearest)),
     onExpiry,
-    origins: originsOf(tree),
+    origins: isOwnMode ? originsOf(tree) : { ...originsOf(withoutMode(tree)), ...nearest?.origins },
     ...(exception !== undefined && { exception }),
   };
 }
 
-/** `outbound.mode` of the nearest layer, else of the whole file; an exception's report ends with the exception. */
-function reporting({ modes, exception, layers }: OutboundRequest, merged: StatedMode): BuiltMode {
-  const own = layers.at(-1);
-  const isOwn = own !== undefined && keyAt(own, ["mode"]) !== undefined;
-  if (exception === undefined || !isOwn) return modeOf(modes);
-  return merged.mode === "report" ? { mode: "report", reportEndsAt: exception.endsAt } : { mode: "enforce" };
+/** The layers below may say it, too, but a whole file that is nearer counts. */
+function withoutMode(tree: Located): Located {
+  return tree.kind === "map" ? without(tree, ["mode", "report_until"]) : tree;
+}
+
+/** An exception's own report ends with the exception. */
+function untilItEnds({ endsAt }: ExceptionRecord, { mode }: StatedMode): BuiltMode {
+  return mode === "report" ? { mode, reportEndsAt: endsAt } : { mode: "enforce" };
 }

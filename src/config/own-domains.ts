@@ -100,7 +100,9 @@ function staysHere(hop: NextHop): boolean {
 function routeOrigins(tree: Located, path: Path): Record<string, Origin> {
   const hop = keyAt(tree, [...path, "next_hop"]);
   const tls = keyAt(tree, [...path, "next_hop_tls"]);
+  const alias = keyAt(tree, [...path, "tls_only_alias"]);
   return {
+    ...(alias && { tls_only_alias: alias }),
     ...(hop && { next_hop: hop }),
     ...(tls && { tls, "tls.level": tls }),
     ...originsOf(partAt(tree, [...path, "next_hop_tls"]), "tls."),

@@ -8,7 +8,7 @@ import type { Building } from "./building.ts";
 import { type Checked, isBroken } from "./check-schema.ts";
 import { buildExceptions } from "./exceptions.ts";
 import { keyAt, type Located, originAt, partAt } from "./located.ts";
-import { checkModes, type StatedMode } from "./mode.ts";
+import { checkModes, type StatedMode, statedMode } from "./mode.ts";
 import { buildOutbound, type OutboundRequest } from "./outbound-policy.ts";
 import type { Ownership } from "./ownership.ts";
 import type { Problems } from "./problems.ts";
@@ -48,7 +48,7 @@ export function buildPartner(
     partner: id,
     permitted: true,
     origin: tree.origin,
-    modes: [...(value.outbound === undefined ? [] : [value.outbound]), value, ...context.modes],
+    modes: [statedMode(value.outbound ?? {}, tree, ["outbound"]), statedMode(value, tree, []), ...context.modes],
   };
   checkModes(context.building, checked);
   const outbound = buildOutbound(context.building, request);

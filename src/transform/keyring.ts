@@ -19,6 +19,8 @@ export interface OwnKeys {
   readonly domain: string;
   readonly dkim: readonly DkimKeySettings[];
   readonly smime: readonly SmimeSignerSettings[];
+  /** Another name of the domain: mail from it is ours, too, and has no keys of its own. */
+  readonly tlsOnlyAlias?: string;
 }
 
 /** Throws DkimKeyError or SmimeSignerError for settings that config/ should have refused. */
@@ -26,9 +28,10 @@ export function keyringOf(own: Pick<OwnSide, "hostname" | "isClientAddress">, ke
   const signers = new Map(
     keys.map(({ domain, smime }) => [domain, smime.map((one) => ({ address: one.address, signer: toSigner(one) }))]),
   );
+  const domains = ownNames(keys);
   return {
-    own: ownSide({ ...own, domains: keys.map(({ domain }) => domain) }),
-    domains: new Set(keys.map(({ domain }) => domain)),
+    own: ownSide({ ...own, domains }),
+    domains: new Set(domains),
     dkim: new Map(keys.map(({ domain, dkim }) => [domain, dkim.map(dkimSigner)])),
     signerFor: (author, now) => {
       const names = isAddressLiteral(author.domain) ? [] : [...ancestry(author.domain)];
@@ -42,4 +45,9 @@ export function keyringOf(own: Pick<OwnSide, "hostname" | "isClientAddress">, ke
       return chosen?.signer;
     },
   };
+}
+
+/** Our own domains and what they are called beside. */
+export function ownNames(keys: readonly Pick<OwnKeys, "domain" | "tlsOnlyAlias">[]): readonly string[] {
+  return keys.flatMap(({ domain, tlsOnlyAlias: alias }) => (alias === undefined ? [domain] : [domain, alias]));
 }

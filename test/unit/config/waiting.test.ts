@@ -60,6 +60,22 @@ describe("report mode", () => {
     const { outbound } = await partnerPolicy(gateway, partner);
     expect([outbound.mode, outbound.reportEndsAt]).toEqual([mode, mode === "report" ? END : undefined]);
   });
+  it.each([
+    ["of the gateway", `mode: report\n${until}`, "", "sealpost.yaml"],
+    ["of a partner", `mode: report\n${until}`, `mode: report\n${until}`, "acme.yaml"],
+    [
+      "of a partner, nearer than the outbound of all",
+      `outbound: {mode: report, ${until.trim()}}\n`,
+      "mode: enforce\n",
+      "acme.yaml",
+    ],
+    ["of a partner's outbound", "", "mode: enforce\noutbound: {mode: report, report_until: 2026-12-31}\n", "acme.yaml"],
+  ])("%s names the line that says it", async (_, gateway, partner, file) => {
+    const { outbound } = await partnerPolicy(gateway, partner);
+    expect(outbound.origins["mode"]?.file).toContain(file);
+    const isReport = outbound.mode === "report";
+    expect(outbound.origins["report_until"]?.file).toBe(isReport ? outbound.origins["mode"]?.file : undefined);
+  });
   it("of an exception ends with it", async () => {
     const { exceptions } = await partnerPolicy(
       "",
@@ -106,6 +122,7 @@ describe("a TLS-only alias", () => {
   it("belongs to its domain, and its addresses are senders of ours", async () => {
     const { policy, accept } = await settings({ "sealpost.yaml": BASE + OWN });
     expect(policy.ownDomains[0]?.tlsOnlyAlias).toBe("secure.example.org");
+    expect(policy.ownDomains[0]?.outbound.origins["tls_only_alias"]).toMatchObject({ line: 4 });
     expect([accept.ownDomains, accept.tlsOnlyAliases]).toEqual([
       ["example.org", "secure.example.org"],
       ["secure.example.org"],

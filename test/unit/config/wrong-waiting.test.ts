@@ -90,6 +90,13 @@ const rows: Row[] = [
     "remove it",
   ],
   [
+    "tls_required_no where what is published is the level itself",
+    out("tls: {level: authenticated, tls_required_no: honour}"),
+    "sealpost.yaml:5:31",
+    "no effect at level authenticated",
+    "remove it",
+  ],
+  [
     "a partner that honours TLS-Required: No under a default that does not",
     partner(`${D}outbound:\n  tls: {tls_required_no: honour}\n`),
     "partners/acme.yaml:3:9",

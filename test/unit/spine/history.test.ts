@@ -65,7 +65,6 @@ function refusedFields(over: Partial<Events["message.refused"]> = {}): Events["m
     enhancedCode: "5.7.1",
     reason: "no",
     rules: undefined,
-    rules: undefined,
     sender: "eve@example.net",
     recipients: ["bea@acme.example"],
     client: undefined,

@@ -52,6 +52,14 @@ describe("whose certificate signs", () => {
   });
 });
 
+it("a TLS-only alias is a name of ours: what it sends is no mail that only passes through", () => {
+  const { own: side, domains } = keyringOf(own, [{ ...keys("own.test", []), tlsOnlyAlias: "secure-own.test" }]);
+  expect([side.domains, [...domains]]).toEqual([
+    ["own.test", "secure-own.test"],
+    ["own.test", "secure-own.test"],
+  ]);
+});
+
 describe("settings that cannot sign", () => {
   it("are an error for a DKIM key of another algorithm", () => {
     const dkim = [{ ...newKey("ed25519-sha256", "own.test"), algorithm: "rsa-sha256" as const }];
