@@ -51,7 +51,7 @@ export function acceptSettings(listener: Partial<ListenerSettings> = {}, limits:
   return {
     hostname: "relay.example.org",
     ownDomains: ["example.org"],
-  tlsOnlyAliases: [],
+    tlsOnlyAliases: [],
     limits: {
       messageSize: 1024 * 1024,
       recipients: 1000,
