@@ -6,10 +6,12 @@ import { open } from "node:fs/promises";
 import { resolve } from "node:path";
 import type { Settings } from "../config/settings.ts";
 import { decisions } from "../decide/decide.ts";
+import { applyRules, type Ruled } from "../decide/rules.ts";
 import { fieldMailboxes } from "../mail/from-field.ts";
 import { countHops } from "../mail/hop-count.ts";
 import { formatMailbox, formatReversePath, type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 import { type Field, parseHeader } from "../transform/header-block.ts";
+import { ownNames } from "../transform/keyring.ts";
 import { createMessageIds } from "../transform/message-ids.ts";
 import { coveredFields, isOwnSignature, signerOf } from "../transform/own-signatures.ts";
 import { insideAddresses, isReservedName, type OwnSide, ownSide } from "../transform/own-side.ts";
@@ -17,6 +19,7 @@ import { receivedField } from "../transform/received.ts";
 import { senderOf } from "../transform/sender.ts";
 import { editHeader, type HeaderEdit } from "../transform/strip-topology.ts";
 import { type CliDeps, type Common, EXIT, type ExitCode, printJson, refuse } from "./deps.ts";
+import { demandsTexts } from "./explain-message.ts";
 import { type MessageTreatment, messageTreatment } from "./message-treatment.ts";
 import { loadSettings } from "./settings.ts";
 import { count, fitted, painter, printable } from "./text.ts";
@@ -45,9 +48,12 @@ export async function explainHeaders(
   const settings = await loadSettings(deps, common);
   if (typeof settings === "number") return settings;
   const now = deps.clock.now();
-  const { treatment } = decisions(settings.policy)(recipient, now);
+  const { treatment: usual } = decisions(settings.policy)(recipient, now);
   const from = reversePath === undefined ? (fieldMailboxes(header, "From")?.[0] ?? null) : reversePath;
-  const domains = settings.policy.ownDomains.map(({ domain }) => domain);
+  const recipients = [{ position: 0, mailbox: recipient }];
+  const ruled = applyRules(settings.policy, { header, reversePath: from, recipients });
+  const treatment = ruled.treatment(0, usual);
+  const domains = ownNames(settings.policy.ownDomains);
   const sender = senderOf(header, from, new Set(domains));
   const edit = editHeader(header, treatment.headers, {
     own: ownSide({ hostname: settings.hostname, domains, isClientAddress: clientAddresses(settings) }),
@@ -59,10 +65,10 @@ export async function explainHeaders(
   });
   const after = messageTreatment(settings, { header, sender, recipient, treatment, now });
   const signed = signedByOthers(header, edit, domains);
-  const answer = { recipient, from, isOurs: sender.isOurs, header, edit, signed, after };
+  const answer = { recipient, from, isOurs: sender.isOurs, header, edit, signed, after, ruled };
   if (common.json) printJson(deps, asJson(answer));
   else print(deps, answer);
-  return after.refused === undefined ? EXIT.good : EXIT.no;
+  return after.refused === undefined && ruled.refused === undefined ? EXIT.good : EXIT.no;
 }
 
 interface Answer {
@@ -74,6 +80,7 @@ interface Answer {
   /** Names of edited fields that a DKIM signature of others covers: where it is valid, they stay. */
   readonly signed: readonly string[];
   readonly after: MessageTreatment;
+  readonly ruled: Ruled;
 }
 
 function signedByOthers(header: Buffer, { removed, changed }: HeaderEdit, domains: readonly string[]): string[] {
@@ -133,7 +140,7 @@ function shown(raw: Buffer): string {
   return raw.toString("utf8").replace(/\r\n$/, "");
 }
 
-function asJson({ recipient, from, isOurs, header, edit, signed, after }: Answer): object {
+function asJson({ recipient, from, isOurs, header, edit, signed, after, ruled }: Answer): object {
   return {
     recipient: formatMailbox(recipient),
     sender: formatReversePath(from),
@@ -144,12 +151,14 @@ function asJson({ recipient, from, isOurs, header, edit, signed, after }: Answer
     changed: edit.changed.map(({ name, before, after: now }) => ({ name, before: shown(before), after: shown(now) })),
     kept: edit.kept,
     signedByOthers: signed,
+    demands: ruled.demands ?? {},
+    ...(ruled.refused && { refusedBy: ruled.refused }),
     ...after,
   };
 }
 
 function print(deps: CliDeps, answer: Answer): void {
-  const { recipient, from, isOurs, edit, after } = answer;
+  const { recipient, from, isOurs, edit, after, ruled } = answer;
   const paint = painter(deps.stdout, deps.env);
   const line = (text: string): void => void deps.stdout.write(`${fitted(text, deps.stdout)}\n`);
   line(paint("bold", `To ${formatMailbox(recipient)}, from ${from === null ? "<>" : formatMailbox(from)}`));
@@ -167,6 +176,9 @@ function print(deps: CliDeps, answer: Answer): void {
     );
   line(`  ${paint("bold", "S/MIME")}  ${after.sign.text}; ${after.encrypt.text}`);
   line(`  ${paint("bold", "DKIM")}    ${after.dkim.text}`);
+  for (const text of demandsTexts(ruled.demands ?? {})) line(`  ${paint("bold", "demands")} ${printable(text)}`);
+  if (ruled.refused !== undefined)
+    line(paint("red", `  The message is refused by the rule ${ruled.refused.rule}: 550 5.7.1 ${ruled.refused.text}`));
   if (after.refused !== undefined) line(paint("red", `  The message is refused: ${after.refused}`));
 }
 

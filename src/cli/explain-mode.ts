@@ -28,9 +28,21 @@ export async function modeFact(
   };
 }
 
-/** What comes when the lifetime has passed, as the end of a sentence. */
-export function expiryText(steps: readonly LadderStep[]): string {
-  return [...steps.map(stepText), "the sender gets a failure notice"].map((step) => `then ${step}`).join(", ");
+/** What comes when the lifetime has passed. A next hop may hold a password: only where it is, is told. */
+export function expiryFact({ onExpiry }: OutboundPolicy, origin: { origin?: string }): Fact {
+  const value = onExpiry.map((step) =>
+    step.kind === "next-hop"
+      ? { nextHop: step.nextHop.map(describeNextHop), lifetimeMs: step.lifetimeMs }
+      : { smimeEncrypt: true, approvedBy: step.approvedBy, lifetimeMs: step.lifetimeMs },
+  );
+  const steps = [...onExpiry.map(stepText), "the sender gets a failure notice"];
+  return {
+    key: "onExpiry",
+    label: "on expiry",
+    value,
+    text: steps.map((step) => `then ${step}`).join(", "),
+    ...origin,
+  };
 }
 
 function stepText(step: LadderStep): string {

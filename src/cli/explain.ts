@@ -5,12 +5,13 @@
 import type { Settings } from "../config/settings.ts";
 import { decisions, describeNextHop } from "../decide/decide.ts";
 import { honoured } from "../decide/demand.ts";
-import type { MatchEntry, Origin, OutboundPolicy } from "../decide/policy.ts";
+import type { MatchEntry, Origin, OutboundPolicy, Policy } from "../decide/policy.ts";
 import { formatDomain, formatMailbox, type Mailbox, parseMailbox } from "../mail/mailbox.ts";
 import type { TlsLevel } from "../mail/tls-requirement.ts";
 import { type CliDeps, type Common, EXIT, type ExitCode, printJson, refuse } from "./deps.ts";
 import { explainHeaders } from "./explain-headers.ts";
-import { expiryText, modeFact } from "./explain-mode.ts";
+import { aliasFact, rulesFact, tlsRequiredFact } from "./explain-message.ts";
+import { expiryFact, modeFact } from "./explain-mode.ts";
 import { headersFact, dkimFact, smimeFact } from "./explain-treatment.ts";
 import { clientCertificateFact, pinsFact, trustFact } from "./explain-trust.ts";
 import { day, type Fact } from "./fact.ts";
@@ -40,11 +41,12 @@ export async function explain(deps: CliDeps, common: Common, options: ExplainOpt
   if (typeof settings === "number") return settings;
   const now = deps.clock.now();
   const outbound = decisions(settings.policy)(recipient, now);
-  const asked = { outbound, recipient, now };
+  const asked = { policy: settings.policy, outbound, recipient, now };
   const published = offline || !outbound.permitted ? [] : [await publishedFact(deps, settings, asked)];
   const mode = await modeFact(deps, settings, outbound);
   const [source, ...rest] = factsOf(deps, asked);
-  const facts = [source, mode, ...rest, ...published].filter((fact) => fact !== undefined);
+  const told = mode && { ...mode, ...originOf(deps, outbound, "mode") };
+  const facts = [source, told, ...rest, ...published].filter((fact) => fact !== undefined);
   if (common.json) printJson(deps, asJson(recipient, facts));
   else print(deps, recipient, facts);
   return EXIT.good;
@@ -61,13 +63,14 @@ function asJson(recipient: Mailbox, facts: readonly Fact[]): object {
 }
 
 interface Asked {
+  readonly policy: Policy;
   readonly outbound: OutboundPolicy;
   readonly recipient: Mailbox;
   readonly now: number;
 }
 
 function factsOf(deps: CliDeps, asked: Asked): Fact[] {
-  const { outbound, now } = asked;
+  const { policy, outbound, recipient, now } = asked;
   const { tls, exception } = outbound;
   const at = (path: string) => originOf(deps, outbound, path);
   const hops = outbound.nextHop.map((hop) => (hop.kind === "mx" ? "mx" : describeNextHop(hop)));
@@ -91,6 +94,7 @@ function factsOf(deps: CliDeps, asked: Asked): Fact[] {
     { key: "level", label: "level", value: tls.level, text: tls.level, ...at("tls.level") },
     { key: "proof", label: "", value: PROOF[tls.level], text: PROOF[tls.level] },
     honoursFact(tls, tls.dane === "honour" ? at("tls.mta_sts") : at("tls.dane")),
+    tlsRequiredFact(outbound, at("tls.tls_required_no")),
     CHECKS_NAMES.has(tls.level) ? namesFact(asked, at("tls.match")) : undefined,
     CHECKS_NAMES.has(tls.level) ? trustFact(outbound, at("tls.ca")) : undefined,
     tls.level === "fingerprint" ? pinsFact(tls.fingerprints, now, at("tls.fingerprints")) : undefined,
@@ -104,18 +108,22 @@ function factsOf(deps: CliDeps, asked: Asked): Fact[] {
       ? undefined
       : { key: "servername", label: "SNI", value: tls.servername, text: tls.servername, ...at("tls.servername") },
     clientCertificateFact(outbound, at("tls.client_certificate")),
-    {
-      key: "lifetimeMs",
-      label: "lifetime",
-      value: outbound.lifetimeMs,
-      text: `${exactDuration(outbound.lifetimeMs)}, ${expiryText(outbound.onExpiry)}`,
-      ...at("lifetime"),
-    },
+    aliasFact(policy, (origin) => place(deps, origin)),
+    rulesFact(policy, recipient, (origin) => place(deps, origin)),
+    lifetimeFact(asked, at("lifetime")),
+    expiryFact(outbound, at("on_expiry")),
     headersFact(outbound.treatment, at),
     smimeFact(outbound.treatment, at),
     dkimFact(outbound.treatment, at),
   ];
   return facts.filter((fact) => fact !== undefined);
+}
+
+function lifetimeFact({ policy, outbound }: Asked, origin: { origin?: string }): Fact {
+  const { lifetimeMs } = outbound;
+  const shorter = policy.bounceLifetimeMs < lifetimeMs ? policy.bounceLifetimeMs : undefined;
+  const text = `${exactDuration(lifetimeMs)}${shorter === undefined ? "" : `; of mail without a sender ${exactDuration(shorter)}`}`;
+  return { key: "lifetimeMs", label: "lifetime", value: lifetimeMs, text, ...origin };
 }
 
 /** Asked for whatever the level: what is there can be demanded. */
@@ -195,7 +203,8 @@ function honoursFact(tls: OutboundPolicy["tls"], origin: { origin?: string }): F
 /** The names as they come out for this recipient, as far as that is known before DNS is asked. */
 function namesFact({ outbound, recipient }: Asked, origin: { origin?: string }): Fact {
   const { level, match } = outbound.tls;
-  const fallback: MatchEntry[] = level === "verify" ? ["hostname"] : ["nexthop", "dot-nexthop"];
+  const signed: MatchEntry[] = level === "authenticated" ? ["hostname"] : [];
+  const fallback: MatchEntry[] = level === "verify" ? ["hostname"] : ["nexthop", "dot-nexthop", ...signed];
   const entries = match.length > 0 ? match : fallback;
   const [hop] = outbound.nextHop;
   const nextHop =
@@ -204,12 +213,13 @@ function namesFact({ outbound, recipient }: Asked, origin: { origin?: string }):
       : hop.kind === "host"
         ? hop.host
         : hop.domain;
-  const value = entries.map((entry) => nameOf(entry, nextHop, hop?.kind === "host" ? hop.host : undefined));
+  const value = entries.map((entry) => nameOf(entry, level, nextHop, hop?.kind === "host" ? hop.host : undefined));
   return { key: "names", label: "names", value, text: value.join(", "), ...origin };
 }
 
-function nameOf(entry: MatchEntry, nextHop: string, host: string | undefined): string {
-  if (entry === "hostname") return host ?? "the MX host's own name";
+function nameOf(entry: MatchEntry, level: TlsLevel, nextHop: string, host: string | undefined): string {
+  if (entry === "hostname")
+    return host ?? `the MX host's own name${level === "verify" ? "" : ", where DNSSEC vouches for it"}`;
   if (entry === "nexthop") return nextHop;
   if (entry === "dot-nexthop") return `.${nextHop}`;
   return "host" in entry ? entry.host : `.${entry.below}`;
@@ -225,7 +235,7 @@ function place(deps: CliDeps, { file, line, column }: Origin): string {
   return `${shownPath(deps, file)}:${line}:${column}`;
 }
 
-const LABEL_WIDTH = 12;
+const LABEL_WIDTH = 14;
 
 function print(deps: CliDeps, recipient: Mailbox, facts: readonly Fact[]): void {
   const paint = painter(deps.stdout, deps.env);

@@ -2,14 +2,13 @@
  * Keys of a `tls` map that have no effect at the level stated there (contract section 1). Looks only at what one file
  * writes: what is inherited is never dead.
  */
+import { BESIDE_PUBLISHED } from "../decide/message-demand.ts";
 import type { TlsLevel } from "../mail/tls-requirement.ts";
 import type { Located } from "./located.ts";
 import type { Problems } from "./problems.ts";
 
 const PROVEN: readonly TlsLevel[] = ["verify", "secure", "authenticated"];
 const PUBLISHED: readonly TlsLevel[] = ["may", "encrypt", "verify", "authenticated"];
-/** Where what is published comes on top of the level: at others it is none of it, or what the level is made of. */
-const BESIDE_PUBLISHED: readonly TlsLevel[] = ["may", "encrypt", "verify"];
 const ENCRYPTED: readonly TlsLevel[] = [
   "may",
   "encrypt",

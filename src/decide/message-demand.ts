@@ -36,7 +36,7 @@ export function demandsOn({ message, recipients }: Delivery, tls: TlsPolicy): De
 }
 
 /** Levels that what is published comes on top of. Of others it is no part, or the whole: those are never lifted. */
-const BESIDE_PUBLISHED: readonly TlsLevel[] = ["may", "encrypt", "verify"];
+export const BESIDE_PUBLISHED: readonly TlsLevel[] = ["may", "encrypt", "verify"];
 
 /** What is enough in report mode: what level `may` needs, and all that the message itself demands. */
 export function reportDemands({ tls, ...demands }: Demands): Demands {

@@ -59,6 +59,11 @@ export function applyRules({ rules, ownDomains }: Pick<Policy, "rules" | "ownDom
   };
 }
 
+/** Those that mail to this recipient can match, whatever else they ask of it. */
+export function rulesAbout(rules: readonly Rule[], recipient: Mailbox): readonly Rule[] {
+  return rules.filter(({ when }) => when.direction !== "inbound" && isAny(when.recipient, [formatMailbox(recipient)]));
+}
+
 function matched({ rule, positions }: Match, { recipients }: RuledMessage): MatchedRule {
   const { tls } = rule.effects;
   return {

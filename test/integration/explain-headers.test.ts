@@ -5,12 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Settings } from "../../src/config/settings.ts";
-import type { OwnDomain } from "../../src/decide/policy.ts";
+import type { OwnDomain, Rule } from "../../src/decide/policy.ts";
 import type { SmimeSettings } from "../../src/mail/smime-settings.ts";
 import type { Treatment } from "../../src/mail/treatment.ts";
 import { UNTOUCHED } from "../../src/mail/treatment.ts";
 import { createMailAuthority } from "../peers/mail-authority.ts";
-import { outbound } from "../unit/decide/policies.ts";
+import { origin, outbound } from "../unit/decide/policies.ts";
 import { settings } from "../unit/cli/fake-deps.ts";
 import { run } from "./cli-deps.ts";
 
@@ -45,6 +45,7 @@ interface Site {
   readonly own?: Partial<OwnDomain>;
   readonly recipients?: readonly { readonly pem: string }[];
   readonly ldap?: boolean;
+  readonly rules?: readonly Rule[];
 }
 
 const STRIP = { received: "strip", remove: ["x-mailer", "x-originating-*"], messageId: "keep" } as const;
@@ -53,7 +54,7 @@ const KEY = { domain: "example.org", selector: "s1", algorithm: "ed25519-sha256"
 const SIGNER = { certificate: anna.pem, chain: [], key: anna.keyPem, address: "anna@example.org" };
 const GATEWAY = { certificate: gateway.pem, chain: [], key: gateway.keyPem };
 
-function config({ treatment = {}, own = {}, recipients = [], ldap = false }: Site): Settings {
+function config({ treatment = {}, own = {}, recipients = [], ldap = false, rules = [] }: Site): Settings {
   const ldapSettings = { url: "ldaps://ldap.example.org" } as NonNullable<SmimeSettings["ldap"]>;
   const smime: SmimeSettings = {
     trust: "system",
@@ -70,6 +71,7 @@ function config({ treatment = {}, own = {}, recipients = [], ldap = false }: Sit
   const policy = {
     default: outbound({ treatment: { ...UNTOUCHED, ...treatment } }),
     ownDomains: [{ domain: "example.org", outbound: outbound(), dkim: [], smime: [], ...own }],
+    rules,
   };
   return { ...settings(policy), smime };
 }
@@ -289,5 +291,44 @@ describe("wrong usage ends with 64", () => {
     const ran = await explain({}, [], `X: ${"x".repeat(300_000)}\r\n\r\n`);
     expect(ran).toMatchObject({ code: 64, out: "" });
     expect(ran.error).toContain("256 kB");
+  });
+});
+
+describe("what the message itself demands", () => {
+  const rule = (when: Rule["when"], effects: Rule["effects"]): Rule => ({ name: "r", when, effects, origin });
+  const plain = { from: ["anna@*"] };
+
+  it("is told with the rules that match, and what they do to header and S/MIME is done", async () => {
+    const rules = [
+      rule({ subject: ["folded*"] }, { tls: { level: "secure" }, removeSubjectTag: true }),
+      rule(plain, { smime: { encrypt: "always" } }),
+    ];
+    const site = { rules, recipients: [bea] };
+    const { out, code } = await explain(site);
+    expect(code).toBe(0);
+    expect(out).toMatch(/\n- Subject: folded subject\n~ Subject: subject\n/);
+    expect(out).toMatch(/\n {2}demands rule r: level secure, in addition\n {2}demands rule r\n/);
+    expect(await json(site)).toMatchObject({
+      demands: { rules: [{ name: "r", tls: { level: "secure" } }, { name: "r" }] },
+      encrypt: { applies: true },
+    });
+  });
+
+  it("is a TLS-only alias that it is sent from, and the header TLS-Required: No", async () => {
+    const own = { tlsOnlyAlias: "secure.example.org" };
+    const message = MESSAGE.replace("anna@example.org", "anna@secure.example.org").replace(
+      "\r\n\r\n",
+      "\r\nTLS-Required: No\r\n\r\n",
+    );
+    const { out } = await explain({ own }, [], message);
+    expect(out).toMatch(/demands sent from a TLS-only alias: level authenticated/);
+    expect(out).toMatch(/demands TLS-Required: No, which counts/);
+  });
+
+  it("is nothing where a rule refuses it, which is said with its name, and exit code 1", async () => {
+    const site = { rules: [rule(plain, { refuse: "Not to them" })] };
+    const { out, code } = await explain(site);
+    expect([code, out]).toEqual([1, expect.stringContaining("refused by the rule r: 550 5.7.1 Not to them")]);
+    expect(await json(site)).toMatchObject({ refusedBy: { rule: "r", text: "Not to them" } });
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { OutboundPolicy, PartnerPolicy } from "../../../src/decide/policy.ts";
+import type { OutboundPolicy, PartnerPolicy, Policy, Rule } from "../../../src/decide/policy.ts";
 import { createAuthority } from "../../peers/certificates.ts";
 import { outbound, partner, tls } from "../decide/policies.ts";
 import { NOW, run, settings } from "./fake-deps.ts";
@@ -15,8 +15,9 @@ function acme(over: Partial<OutboundPolicy>, exceptions: readonly OutboundPolicy
   });
 }
 
-async function explained(partners: readonly PartnerPolicy[], address = "bea@acme.example") {
-  const loadConfig = () => Promise.resolve({ ok: true as const, settings: settings({ partners }), warnings: [] });
+async function explained(partners: readonly PartnerPolicy[], address = "bea@acme.example", over: Partial<Policy> = {}) {
+  const loadConfig = () =>
+    Promise.resolve({ ok: true as const, settings: settings({ partners, ...over }), warnings: [] });
   const text = await run(["explain", address, "--offline"], { loadConfig });
   const json = await run(["explain", address, "--json", "--offline"], { loadConfig });
   expect([text.code, json.code]).toEqual([0, 0]);
@@ -72,6 +73,97 @@ describe("explain", () => {
     );
     expect(json).toMatchObject({ mode: { mode: "report", until: "2026-12-24" } });
     expect((await explained([acme({ mode: "report", reportEndsAt: NOW - 1 })])).text).not.toContain("report until");
+  });
+
+  it("names the rules that mail to it may match, each with its line, but not those for others", async () => {
+    const rule = (name: string, when: Rule["when"], effects: Rule["effects"]): Rule => ({
+      name,
+      when,
+      effects,
+      origin: { ...at(7), file: "/etc/sealpost/sealpost.yaml" },
+    });
+    const hop = {
+      kind: "host",
+      host: "h.example",
+      port: 25,
+      implicitTls: false,
+      auth: { user: "u", password: "pw" },
+    } as const;
+    const rules = [
+      rule(
+        "hr",
+        { sender: ["a@x", "", "c@x", "d@x"], header: { sensitivity: ["private"] } },
+        { tls: { level: "secure", minVersion: "TLSv1.3" }, removeSubjectTag: true },
+      ),
+      rule("away", { recipient: ["bea@*"] }, { nextHop: [hop], smime: { encrypt: "always" } }),
+      rule("no", { from: ["*"], subject: ["*x*"] }, { refuse: "Not so" }),
+      rule("others", { recipient: ["*@other.example"] }, { refuse: "No" }),
+    ];
+    const { text, json } = await explained([acme({})], "bea@acme.example", { rules });
+    const told = text.replaceAll(/\s+/g, " ");
+    expect(told).toContain(
+      "hr (sealpost.yaml:7:5): sender a@x or <> or c@x or 1 more and sensitivity private: level secure, at least TLSv1.3, in addition; the tag goes out of the subject",
+    );
+    expect(told).toContain("away (sealpost.yaml:7:5): recipient bea@*: S/MIME encrypt always; goes by [h.example]:25");
+    expect(told).toContain("no (sealpost.yaml:7:5): from * and subject *x*: refused with 550 5.7.1 Not so");
+    expect((json["rules"] as { name: string }[]).map(({ name }) => name)).toEqual(["hr", "away", "no"]);
+    expect(JSON.stringify(json)).not.toContain("pw");
+  });
+
+  it("names the aliases whose mail is under a demand of its own", async () => {
+    const own = (alias?: string) => ({
+      domain: "example.org",
+      outbound: outbound({ origins: { tls_only_alias: { ...at(3), file: "/etc/sealpost/sealpost.yaml" } } }),
+      dkim: [],
+      smime: [],
+      ...(alias !== undefined && { tlsOnlyAlias: alias }),
+    });
+    const { text, json } = await explained([acme({})], "bea@acme.example", {
+      ownDomains: [own(), own("secure.example.org")],
+    });
+    expect(text).toMatch(
+      /aliases +Mail from @secure\.example\.org goes at level authenticated.*\(sealpost\.yaml:3:5\)/,
+    );
+    expect(json["tlsOnlyAliases"]).toEqual(["secure.example.org"]);
+    expect((await explained([acme({})])).text).not.toContain("aliases");
+  });
+
+  it.each([
+    ["encrypt", "ignore", /TLS-Required +No in a message's header changes nothing\. +\(partners\/acme\.yaml:6:5\)/],
+    ["may", "honour", /TLS-Required +No in a message's header lifts what the destination publishes/],
+    ["secure", "honour", /^(?![^]*TLS-Required)/],
+  ] as const)("at level %s says that TLS-Required: No is under %s", async (level, tlsRequiredNo, expected) => {
+    const { text } = await explained([
+      acme({ tls: tls({ level, tlsRequiredNo }), origins: { "tls.tls_required_no": at(6) } }),
+    ]);
+    expect(text).toMatch(expected);
+  });
+
+  it("tells how long mail waits, without a sender too, and the lines of mode and ladder", async () => {
+    const step = { kind: "next-hop", nextHop: [{ kind: "mx" }], lifetimeMs: DAY } as const;
+    const { text, json } = await explained([
+      acme({
+        mode: "report",
+        reportEndsAt: Date.UTC(2026, 11, 25),
+        onExpiry: [step],
+        origins: { mode: at(2), on_expiry: at(8), lifetime: at(9) },
+      }),
+    ]);
+    expect(text).toMatch(/lifetime +5d; of mail without a sender 2d +\(partners\/acme\.yaml:9:5\)/);
+    expect(text).toMatch(
+      /on expiry +then mx for 1d, then the sender gets a failure notice +\(partners\/acme\.yaml:8:5\)/,
+    );
+    expect(json).toMatchObject({
+      onExpiry: [{ nextHop: ["mx"], lifetimeMs: DAY }],
+      origins: { mode: "partners/acme.yaml:2:5", onExpiry: "partners/acme.yaml:8:5" },
+    });
+  });
+
+  it("names the MX host for level authenticated only where DNSSEC vouches for it", async () => {
+    const { text } = await explained([acme({ tls: tls({ level: "authenticated" }) })]);
+    expect(text.replaceAll(/\s+/g, " ")).toContain(
+      "names acme.example, .acme.example, the MX host's own name, where DNSSEC vouches for it",
+    );
   });
 
   it("names the private CA and until when it is good", async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { literalOf, matchesGlob } from "../../../src/decide/glob.ts";
 import type { Rule } from "../../../src/decide/policy.ts";
-import { applyRules } from "../../../src/decide/rules.ts";
+import { applyRules, rulesAbout } from "../../../src/decide/rules.ts";
 import { parseMailbox } from "../../../src/mail/mailbox.ts";
 import { UNTOUCHED } from "../../../src/mail/treatment.ts";
 import { origin, outbound, policy } from "./policies.ts";
@@ -96,6 +96,16 @@ describe("conditions", () => {
     expect(from("From: <<boss>@")).toEqual(["r"]);
     expect(from("From: a@example.org")).toEqual([]);
   });
+});
+
+it("a rule can be about a recipient unless it names others, or is for incoming mail", () => {
+  const about = (when: Rule["when"]) => rulesAbout([rule(when)], parseMailbox("bea@acme.example")!).length === 1;
+  expect([
+    about({ sender: ["x"] }),
+    about({ recipient: ["*@acme.example"] }),
+    about({ recipient: ["*@other.example"] }),
+    about({ direction: "inbound" }),
+  ]).toEqual([true, true, false, false]);
 });
 
 describe("an author who cannot be read with certainty", () => {
