@@ -7,6 +7,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { dkimVerify } from "mailauth/lib/dkim/verify.js";
 import { afterEach } from "vitest";
+import { type Clock, systemClock } from "../../src/runtime/clock.ts";
 import type { DkimKeySettings } from "../../src/mail/treatment.ts";
 import { dkimRecord } from "../../src/transform/dkim/record.ts";
 import { eventually } from "../contract/messages.ts";
@@ -50,7 +51,7 @@ export interface Rig {
 }
 
 /** Not started. Destinations: acme.test, other.test, and example.org's own server, which is the same one. */
-export async function createRig(mxOptions: MxOptions = goodMx): Promise<Rig> {
+export async function createRig(mxOptions: MxOptions = goodMx, clock: Clock = systemClock): Promise<Rig> {
   const mx = await startMx(mxOptions);
   later(mx.close);
   const dns = await startDnsServer(
@@ -62,7 +63,7 @@ export async function createRig(mxOptions: MxOptions = goodMx): Promise<Rig> {
     { negativeTtl: 0 },
   );
   later(dns.close);
-  const site = await createSite();
+  const site = await createSite({}, clock);
   later(site.close);
   for (const folder of ["signers", "people"]) await mkdir(join(site.folder, folder), { mode: 0o700 });
   await site.write("mail-root.crt", mailRoot.pem);
