@@ -56,6 +56,9 @@ process.exitCode = await runCli(process.argv.slice(2), {
   hashPassword: (password) => hashPassword(password, random),
   onSignal: (signal, run) => void process.on(signal, run),
 });
+// A pipe takes what its reader has room for; the rest would be lost with the process.
+for (const output of [process.stdout, process.stderr])
+  await new Promise<void>((written) => void output.write("", () => written()));
 letGo();
 // What still holds the process (a socket of a peer, a timer) has nothing left to do.
 process.exit();

@@ -35,4 +35,13 @@ describe("a command in a process of its own", () => {
     expect(ended.out + ended.error).toMatch(said);
     expect(ended.code).toBe(code);
   });
+
+  it("ends only when its reader has had all of a long answer", async () => {
+    const keys = Array.from({ length: 800 }, (_, at) => `no_such_key_${at}: 1`);
+    writeFileSync(join(folder, "sealpost.yaml"), keys.join("\n"));
+    const { code, out } = await run("check", "--json");
+    expect(code).toBe(78);
+    const { problems } = JSON.parse(out) as { problems: object[] };
+    expect(problems.length).toBeGreaterThanOrEqual(800);
+  });
 });
