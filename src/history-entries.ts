@@ -53,7 +53,10 @@ const TOLD: Told = {
   },
   "queue.action": (fields, { at }) => {
     const id = fields.filter["id"]?.slice(0, QUEUE_ID_LENGTH);
-    return id === undefined ? [] : [entry(at, "action", id, addressesIn(fields.reason ?? ""), fields)];
+    // What reached nothing has not happened to the message.
+    return id === undefined || fields.matched === 0
+      ? []
+      : [entry(at, "action", id, addressesIn(fields.reason ?? ""), fields)];
   },
 };
 

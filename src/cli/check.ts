@@ -3,6 +3,7 @@ import { describeNextHop } from "../decide/decide.ts";
 import type { OutboundPolicy } from "../decide/policy.ts";
 import type { Settings } from "../config/settings.ts";
 import { type CliDeps, type Common, EXIT, type ExitCode, printJson } from "./deps.ts";
+import { day } from "./fact.ts";
 import { loadSettings, printProblems, shownPath } from "./settings.ts";
 import { count, painter, table } from "./text.ts";
 
@@ -62,6 +63,7 @@ function rows(settings: Settings): [string, string][] {
   ];
 }
 
-function route({ tls, nextHop }: OutboundPolicy): string {
-  return `level ${tls.level} to ${nextHop.map(describeNextHop).join(", then ")}`;
+function route({ tls, nextHop, mode, reportEndsAt }: OutboundPolicy): string {
+  const reports = mode === "report" ? `, in report mode until ${day((reportEndsAt ?? Number.NaN) - 1)}` : "";
+  return `level ${tls.level} to ${nextHop.map(describeNextHop).join(", then ")}${reports}`;
 }

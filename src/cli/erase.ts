@@ -23,7 +23,7 @@ export async function erase(
     else deps.stdout.write(`Erased from ${count(done.changed, "entry")} of the history.\n`);
     if (done.waiting === 0) return EXIT.good;
     return refuse(deps, EXIT.no, [
-      `${count(done.waiting, "delivery")} for or from this address still wait, and keep it until they end: see sealpost queue list --recipient or --sender. Remove them (sealpost queue remove ID --reason TEXT) or wait, then erase again.`,
+      `${count(done.waiting, "delivery")} for or from this address still ${done.waiting === 1 ? "waits, and keeps it until its end" : "wait, and keep it until their end"}: see sealpost queue list --recipient or --sender. Remove what waits (sealpost queue remove ID --reason TEXT) or wait, then erase again.`,
     ]);
   });
 }

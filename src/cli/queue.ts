@@ -94,6 +94,9 @@ export async function queueAct(deps: CliDeps, common: Common, action: Action, ch
     async (actions, filter) => {
       const result = await actions.act({ action, filter, all, to, asker });
       if ("error" in result) return refuse(deps, EXIT.usage, [sentence(result)]);
+      const { matched, busy } = result;
+      if (id !== undefined && matched + busy === 0 && (await actions.list({ ...filter, limit: 1 })).length > 0)
+        return refuse(deps, EXIT.no, [UNREACHED[action](id)]);
       return report(deps, common, result, { action, id });
     },
   );
@@ -102,7 +105,8 @@ export async function queueAct(deps: CliDeps, common: Common, action: Action, ch
 function routeProblem(to: string | undefined): BadRequest | undefined {
   const route = to === undefined ? "policy" : parseRoute(to, 25);
   if (typeof route !== "object" || !("message" in route)) return undefined;
-  return { error: route.message, remedy: `${route.remedy}.` };
+  const { message, remedy } = route;
+  return { error: message, remedy: `${remedy.charAt(0).toUpperCase()}${remedy.slice(1)}.` };
 }
 
 function isEmpty(text: string | undefined): boolean {
@@ -157,6 +161,20 @@ const DONE: Readonly<Record<Action, readonly [string, string]>> = {
   remove: ["is removed", "are removed"],
   reroute: ["goes the new way now", "go the new way now"],
 };
+
+/** Of mail that is there, and that the action does not reach. */
+const UNREACHED: Readonly<Record<Action, (id: string) => string>> = {
+  retry: (id) => `"${id}" is held, and is not tried: let it go with sealpost queue release ${id}.`,
+  hold: (id) => `"${id}" is held already.`,
+  release: (id) => `"${id}" is not held: try it with sealpost queue retry ${id}.`,
+  bounce: leftAlone,
+  remove: leftAlone,
+  reroute: leftAlone,
+};
+
+function leftAlone(id: string): string {
+  return `"${id}" was left alone: see sealpost queue show ${id}, and try again.`;
+}
 
 /** An id that matches nothing is an answer of "no"; a filter that matches nothing is none. */
 function report(

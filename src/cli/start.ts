@@ -49,7 +49,7 @@ function tellWhatNext(deps: CliDeps, common: Common, { listeners, admin }: Gatew
     `Describe a partner in a file below partners/, then: sealpost check && sealpost reload`,
     `See what a recipient's mail must prove: sealpost explain anna@acme.example`,
     `See what waits, and why: sealpost queue list`,
-    `Stop with Ctrl-C. The log goes to standard output, one JSON object per line.`,
+    `Stop with Ctrl-C. The log is one JSON object per line, on standard output unless log.to says otherwise.`,
   ];
   const lines = [
     `${paint("green", "sealpost is ready")}, configured by ${common.config}`,

@@ -57,10 +57,9 @@ const TOLD: Readonly<Record<string, Sentence | undefined>> = {
   delivery: (fields) => {
     const { outcome, attempt, mx, smtp, exception, nextAttempt, wouldDefer, mode } = fields;
     const reason = fields["reason"] === undefined ? "" : ` (${text(fields["reason"])})`;
-    const { code, text: said } = (smtp ?? {}) as Fields;
-    const answer = smtp === undefined ? text(fields["detail"] ?? "") : `${text(code)} ${text(said)}`;
+    const answer = smtp === undefined ? text(fields["detail"] ?? "") : reply(smtp as Fields);
     const { host, address } = (mx ?? {}) as Fields;
-    const where = mx === undefined ? "" : ` by ${text(host)} [${text(address)}]${proof(fields["tls"])}`;
+    const where = mx === undefined ? "" : ` by ${text(host)} [${text(address)}]${proof(fields)}`;
     const report = mode === "report" ? "; in report mode" : "";
     const would = wouldDefer === undefined ? "" : `, enforce would have let it wait: ${text(wouldDefer)}`;
     const approved =
@@ -85,12 +84,19 @@ const TOLD: Readonly<Record<string, Sentence | undefined>> = {
     `ended: ${((fields["outcome"] ?? []) as Fields[]).map((one) => `${text(one["recipient"])} ${text(one["end"])}`).join(", ")}`,
 };
 
-/** `, TLSv1.3 authenticated by pkix`; that of an attempt which got so far. */
-function proof(tls: unknown): string {
+/** `, TLSv1.3 authenticated by pkix`; that of an attempt which got so far. In clear is only what the peer answered to. */
+function proof({ tls, smtp }: Fields): string {
   if (tls === undefined) return "";
   const { version, result, authenticatedBy } = tls as Fields;
   const by = authenticatedBy === undefined ? "" : ` by ${text(authenticatedBy)}`;
-  return version === undefined ? ", in clear" : `, ${text(version)} ${text(result)}${by}`;
+  if (version === undefined) return smtp === undefined ? "" : ", in clear";
+  return `, ${text(version)} ${text(result)}${by}`;
+}
+
+/** `250 2.0.0 Ok: queued as 4711` */
+function reply({ code, enhancedCode, text: said }: Fields): string {
+  const enhanced = enhancedCode === undefined ? "" : ` ${text(enhancedCode)}`;
+  return `${text(code)}${enhanced} ${text(said)}`;
 }
 
 function sender(fields: Fields): string {

@@ -105,7 +105,8 @@ function diagnosticCode(reported: Reported, most: number): string {
   if (reported.end === "relayed") return `smtp; ${replyText(reported.smtp, most)}`;
   const { reason, detail } = reported.problem;
   const smtp = reported.end === "delayed" ? undefined : reported.problem.smtp;
-  return smtp === undefined ? `x-sealpost; ${reason}: ${printable(detail, most)}` : `smtp; ${replyText(smtp, most)}`;
+  if (smtp !== undefined) return `smtp; ${replyText(smtp, most)}`;
+  return detail === "" ? `x-sealpost; ${reason}` : `x-sealpost; ${reason}: ${printable(detail, most)}`;
 }
 
 /** A reply on one line: `550 5.1.1 No such user`. */

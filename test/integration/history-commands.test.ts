@@ -70,7 +70,7 @@ describe.each([
     const out = shown.out.replace(/\s+/g, " ");
     expect(out).toContain(id);
     expect(out).toMatch(/accepted from anna@example\.org for bert@acme\.test: \d+ octets, Message-ID </);
-    expect(out).toMatch(/delivered at try 1: bert@acme\.test by \S+ \[127\.[\d.]+\], TLSv1\.3 \w+.*: 250 /);
+    expect(out).toMatch(/delivered at try 1: bert@acme\.test by \S+ \[127\.[\d.]+\], TLSv1\.3 \w+.*: 250 2\.\d\.\d /);
   });
 
   it("trace answers 1 when it knows nothing, and 64 when it does not understand", async () => {
@@ -111,11 +111,13 @@ describe.each([
     const id = await desk.sent("bert@acme.test");
     await desk.line("delivery", (one) => one["queueId"] === id && one["outcome"] === "deferred");
     await stopIf(desk);
+    const traced = (await desk.sealpost("trace", id)).out.replace(/\s+/g, " ");
+    expect(traced).toMatch(/deferred \(starttls-not-supported\) at try 1: bert@acme\.test by \S+ \[127\.[\d.]+\]: /);
     expect((await desk.sealpost("erase", "bert@acme.test")).code).toBe(64);
     expect((await desk.sealpost("erase", "no address", "--why", "x")).code).toBe(64);
     const { code, error } = await desk.sealpost("erase", "bert@acme.test", "--why", "x");
     expect(code).toBe(1);
-    expect(error).toContain("1 delivery for or from this address still wait");
+    expect(error).toContain("1 delivery for or from this address still waits, and keeps it until its end");
     expect((await desk.sealpost("queue", "list", "--json")).out).toContain("bert@acme.test");
   });
 

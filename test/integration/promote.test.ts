@@ -64,6 +64,7 @@ describe("promote", { timeout: 2 * LONG_MS }, () => {
       /acme: report mode until \d{4}-\d\d-\d\d\. Would have deferred 2 of 2 deliveries since \d{4}-\d\d-\d\d, because certificate-\S+: 2\.\n/;
     const explained = await desk.sealpost("explain bert@acme.test --offline");
     expect(explained.out.replaceAll(/\s+/g, " ")).toContain("Would have deferred 2 of 2 deliveries since");
+    expect((await desk.sealpost("check")).out).toMatch(new RegExp(`acme .*, in report mode until ${until}\n`));
     const dry = await desk.sealpost("promote acme --dry-run");
     expect(dry).toMatchObject({ code: 0, error: "" });
     expect(dry.out).toMatch(told);

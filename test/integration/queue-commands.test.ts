@@ -107,6 +107,11 @@ describe.each([
       code: 0,
       out: "1 delivery is held until it is released.\n",
     });
+    for (const action of ["retry", "hold"])
+      expect(await desk.sealpost(["queue", action, id])).toMatchObject({
+        code: 1,
+        error: expect.stringContaining(`"${id}" is held`) as string,
+      });
     expect((await desk.sealpost(["queue", "retry", "--all"])).code).toBe(0);
     await eventually(() => complete(desk.mx, "bert@other.test") === 1, LONG_MS);
     expect(await desk.listed()).toMatchObject([{ queueId: id, state: "held" }]);

@@ -54,6 +54,11 @@ describe("a delay notice", () => {
     expect(notice.statuses).toEqual(["4.7.5", "4.7.5"]);
   });
 
+  it("gives the reason alone where nothing more is known", () => {
+    const { recipients } = take(made({ last: { reason: "connection-failed", detail: "" } }));
+    expect(recipients[0]?.fields).toContainEqual(["Diagnostic-Code", "x-sealpost; connection-failed"]);
+  });
+
   it.each<[string, Reason, string]>([
     ["DNS", "dns-failed", "4.4.3"],
     ["no connection", "connection-failed", "4.4.1"],

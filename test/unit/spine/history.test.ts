@@ -180,6 +180,7 @@ describe("an entry is found by", () => {
         const action = { matched: 1, reason: "asked by anna@example.org" };
         hear("queue.action", { action: "hold", ...action, filter: { id: `${ID}-3` } });
         hear("queue.action", { action: "hold", ...action, filter: { domain: "acme.example" } });
+        hear("queue.action", { action: "retry", ...action, matched: 0, filter: { id: ID } });
         hear("message.finished", {
           queueId: ID,
           outcome: [{ recipient: "b@x.example", end: "removed" }],
