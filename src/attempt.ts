@@ -4,10 +4,10 @@
  */
 import type { Target } from "./decide/decide.ts";
 import { tlsUse } from "./decide/demand.ts";
-import { asksFor, type Demands, demandsOn, fullDemand, reportDemands } from "./decide/message-demand.ts";
+import { asksFor, demandedBy, type Demands, demandsOn, fullDemand, reportDemands } from "./decide/message-demand.ts";
 import type { NextHop, OutboundPolicy, TlsPolicy } from "./decide/policy.ts";
 import { missingTreatment } from "./decide/treatment-demand.ts";
-import type { FullDemand, Published } from "./decide/published-requirement.ts";
+import type { Demanded, FullDemand, Published } from "./decide/published-requirement.ts";
 import { type Delivery, treatedOf } from "./mail/delivery.ts";
 import type { Host } from "./mail/host.ts";
 import { type Outcome, problem, type Problem, type Reason } from "./mail/outcome.ts";
@@ -42,6 +42,8 @@ export interface Steps<V> extends Publications {
 
 export interface Trial {
   readonly outcomes: ReadonlyMap<number, Outcome>;
+  /** Absent when no host was looked for. */
+  readonly demanded?: Demanded;
   /** The last host tried, and as far as it went. Absent when no host was found. */
   readonly seen?: Seen;
 }
@@ -87,6 +89,7 @@ export async function attempt<V>(delivery: Delivery, outbound: OutboundPolicy, s
     return { outcomes: forAll(delivery, outdated) };
   }
   const undertaking = undertake(delivery, outbound, steps);
+  const demanded = demandedBy(undertaking.demands);
   const unable = new Set<string>();
   let last: Passed | undefined;
   let tried = 0;
@@ -101,7 +104,7 @@ export async function attempt<V>(delivery: Delivery, outbound: OutboundPolicy, s
       const server = `${host.name}:${host.port}`;
       if (unable.has(server)) continue; // its other addresses offer no more
       const trial = await tryHost(undertaking, host);
-      if ("decided" in trial) return { outcomes: trial.decided, seen: trial.seen };
+      if ("decided" in trial) return { outcomes: trial.decided, demanded, seen: trial.seen };
       if (trial.passed.reason === "requiretls-not-supported") unable.add(server);
       if (countsAsTried(trial)) tried += 1;
       last = worse(last, { problem: trial.passed, seen: trial.seen });
@@ -109,7 +112,7 @@ export async function attempt<V>(delivery: Delivery, outbound: OutboundPolicy, s
   }
   const none = problem("deferred", "host-not-found", "No host to deliver to was found");
   const outcome = last?.problem ?? none;
-  return { outcomes: forAll(delivery, withoutWay(outcome)), ...(last?.seen && { seen: last.seen }) };
+  return { outcomes: forAll(delivery, withoutWay(outcome)), demanded, ...(last?.seen && { seen: last.seen }) };
 }
 
 export function undertake<V>(delivery: Delivery, { tls, mode }: OutboundPolicy, steps: Steps<V>): Undertaking<V> {

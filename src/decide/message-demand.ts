@@ -9,7 +9,14 @@ import { both, type TlsLevel } from "../mail/tls-requirement.ts";
 import type { Target } from "./decide.ts";
 import { demandOf, honoured } from "./demand.ts";
 import type { TlsPolicy } from "./policy.ts";
-import { type Demand, type FullDemand, joined, type Published, type Waits } from "./published-requirement.ts";
+import {
+  type Demand,
+  type Demanded,
+  type FullDemand,
+  joined,
+  type Published,
+  type Waits,
+} from "./published-requirement.ts";
 
 /** What each session for one delivery must prove. */
 export interface Demands {
@@ -37,6 +44,15 @@ export function demandsOn({ message, recipients }: Delivery, tls: TlsPolicy): De
 
 /** Levels that what is published comes on top of. Of others it is no part, or the whole: those are never lifted. */
 export const BESIDE_PUBLISHED: readonly TlsLevel[] = ["may", "encrypt", "verify"];
+
+const RANK: readonly TlsLevel[] = ["none", "may", "encrypt"];
+
+/** As it is told, whatever a host publishes: the strictest level, the policy's where a message demands no more. */
+export function demandedBy({ tls, added }: Demands): Demanded {
+  const rank = (level: TlsLevel): number => (RANK.includes(level) ? RANK.indexOf(level) : RANK.length);
+  const level = added.reduce((most, one) => (rank(one.level) > rank(most) ? one.level : most), tls.level);
+  return { level, by: [...new Set(added.map(({ by }) => by))] };
+}
 
 /** What is enough in report mode: what level `may` needs, and all that the message itself demands. */
 export function reportDemands({ tls, ...demands }: Demands): Demands {

@@ -6,7 +6,14 @@ import type { DomainName } from "../mail/domain-name.ts";
 import type { Reason } from "../mail/outcome.ts";
 import type { DaneFacts, MtaStsFacts } from "../mail/published.ts";
 import { mxMatches } from "../mail/sts-policy.ts";
-import { both, opportunistic, type PeerCheck, type TlsRequirement, type TlsVersion } from "../mail/tls-requirement.ts";
+import {
+  both,
+  opportunistic,
+  type PeerCheck,
+  type TlsLevel,
+  type TlsRequirement,
+  type TlsVersion,
+} from "../mail/tls-requirement.ts";
 
 /** Absent: not asked, since the policy does not honour it or states the whole demand itself. */
 export interface Published {
@@ -34,6 +41,12 @@ export interface Demand {
 export type FullDemand = Omit<Demand, "by"> & {
   readonly by: readonly (Demand["by"][number] | "message" | "rule")[];
 };
+
+/** What is demanded of every host, and by whom beside the policy. */
+export interface Demanded {
+  readonly level: TlsLevel;
+  readonly by: readonly ("message" | "rule")[];
+}
 
 /** This host is passed over; the mail waits if no other one can be tried. */
 export interface Waits {

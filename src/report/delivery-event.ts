@@ -3,7 +3,7 @@
  * section 8). Pure. Says what the session showed and what was demanded of it; never guesses what was not seen.
  */
 import type { OutboundPolicy } from "../decide/policy.ts";
-import type { FullDemand, Published } from "../decide/published-requirement.ts";
+import type { Demanded, FullDemand, Published } from "../decide/published-requirement.ts";
 import { type Delivery, treatedOf } from "../mail/delivery.ts";
 import type { Recipient } from "../mail/envelope.ts";
 import type { Host } from "../mail/host.ts";
@@ -18,7 +18,11 @@ import type { DeliveryFields, MxFields, PeerFields, PublishedFields, TlsFields }
 export interface AttemptFacts {
   readonly delivery: Delivery;
   readonly outbound: OutboundPolicy;
-  readonly trial: { readonly outcomes: ReadonlyMap<number, Outcome>; readonly seen?: SeenHost };
+  readonly trial: {
+    readonly outcomes: ReadonlyMap<number, Outcome>;
+    readonly seen?: SeenHost;
+    readonly demanded?: Demanded;
+  };
   readonly durationMs: number;
   /** Epoch ms; absent when nobody waits any longer. */
   readonly nextAttemptAt: number | undefined;
@@ -61,7 +65,7 @@ export function deliveryEvents(facts: AttemptFacts, at: { now: number; generatio
     exception: exceptionFields(outbound),
     rules: rulesFor(delivery),
     mx: seen && mxFields(seen),
-    tls: tlsFields(outbound, seen),
+    tls: tlsFields(outbound, facts.trial),
     bytes: treated.size,
     smime: treated.smime,
     dkim: treated.dkim,
@@ -152,14 +156,14 @@ const DEMANDED_BY = {
   exception: "exception",
 } as const;
 
-function tlsFields({ tls, source }: OutboundPolicy, seen: SeenHost | undefined): TlsFields {
+function tlsFields({ tls, source }: OutboundPolicy, { seen, demanded }: AttemptFacts["trial"]): TlsFields {
   const { session, verdict, demand } = seen ?? {};
   const evidence = session?.evidence;
   const [leaf] = evidence?.chain ?? [];
   const learnedFromMx = (seen?.host.learnedFromMx ?? true) && seen?.host.dnssec?.mx !== "secure";
   return {
-    demanded: tls.level,
-    demandedBy: [DEMANDED_BY[source], ...(seen === undefined ? [] : publishedBy(seen))],
+    demanded: demanded?.level ?? tls.level,
+    demandedBy: [DEMANDED_BY[source], ...new Set([...publishedBy(seen), ...(demanded?.by ?? [])])],
     result: resultOf(session, verdict),
     assurance: assuranceOf({ tls, demand, session, verdict, learnedFromMx }),
     version: evidence?.version,
@@ -176,8 +180,9 @@ function tlsFields({ tls, source }: OutboundPolicy, seen: SeenHost | undefined):
 }
 
 /** Also where a policy keeps the host from being tried at all. */
-function publishedBy({ demand, published: { mtaSts } }: SeenHost): FullDemand["by"] {
-  return demand?.by ?? (mtaSts?.kind === "policy" && mtaSts.mode === "enforce" ? ["mta-sts"] : []);
+function publishedBy(seen: SeenHost | undefined): FullDemand["by"] {
+  const mtaSts = seen?.published.mtaSts;
+  return seen?.demand?.by ?? (mtaSts?.kind === "policy" && mtaSts.mode === "enforce" ? ["mta-sts"] : []);
 }
 
 function publishedFields({ host, published: { dane, mtaSts } }: SeenHost): PublishedFields {

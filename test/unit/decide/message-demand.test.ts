@@ -2,7 +2,14 @@ import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Target } from "../../../src/decide/decide.ts";
 import { tlsUse } from "../../../src/decide/demand.ts";
-import { asksFor, type Demands, demandsOn, fullDemand, reportDemands } from "../../../src/decide/message-demand.ts";
+import {
+  asksFor,
+  demandedBy,
+  type Demands,
+  demandsOn,
+  fullDemand,
+  reportDemands,
+} from "../../../src/decide/message-demand.ts";
 import type { FullDemand, Published, Waits } from "../../../src/decide/published-requirement.ts";
 import type { MessageDemands } from "../../../src/mail/demands.ts";
 import type { DomainName } from "../../../src/mail/domain-name.ts";
@@ -111,6 +118,13 @@ describe("what a message demands beside its policy", () => {
     expect(asksFor([on("secure", { alias: true })])).toEqual({ dane: false, mtaSts: false });
     expect(asksFor([on("may", { tlsRequiredNo: true }, false, true)])).toEqual({ dane: false, mtaSts: false });
   });
+  it.each<[TlsLevel, MessageDemands, TlsLevel]>([
+    ["may", {}, "may"],
+    ["may", { alias: true }, "authenticated"],
+    ["none", rule("encrypt"), "encrypt"],
+    ["secure", { alias: true }, "secure"],
+    ["encrypt", { rules: [...rule("secure").rules!, ...rule("encrypt").rules!] }, "secure"],
+  ])("level %s with %j is %s in all", (level, own, all) => expect(demandedBy(on(level, own)).level).toBe(all));
   it("raises the least version, never lowers it", () => {
     const least = (minVersion: "TLSv1.2" | "TLSv1.3") => {
       const demand = fullDemand(

@@ -213,6 +213,19 @@ describe("the delivery event", () => {
     expect(by({ host: host("mx"), published: { mtaSts: { ...policy, mode: "testing" } } })).toEqual(["partner"]);
   });
 
+  it("says what the message itself and rules demand, also where no host was tried", () => {
+    const told = (own: AttemptFacts["trial"]["demanded"], seen?: AttemptFacts["trial"]["seen"]) => {
+      const given = facts([delivered], { ...(seen && { seen }) });
+      const trial = { ...given.trial, ...(own && { demanded: own }) };
+      const [event] = deliveryEvents({ ...given, trial }, at);
+      return [event?.tls?.demanded, ...(event?.tls?.demandedBy ?? [])].join(" ");
+    };
+    const published = { ...asked("mx"), demand: { ...demanded, by: ["dane", "message"] } } as const;
+    expect(told(undefined)).toBe("secure partner");
+    expect(told({ level: "authenticated", by: ["message", "rule"] })).toBe("authenticated partner message rule");
+    expect(told({ level: "encrypt", by: ["message"] }, published)).toBe("encrypt partner dane message");
+  });
+
   it("takes the route from the policy while no host is known", () => {
     const hop = { kind: "host", host: "relay", port: 25, implicitTls: false } as const;
     const toHop: OutboundPolicy = outbound({ nextHop: [hop] });

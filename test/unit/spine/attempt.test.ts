@@ -283,8 +283,9 @@ describe("a message with REQUIRETLS", () => {
       connect: ({ name }) => offering(name),
       refuse: (_, requirement) => void asked.push(requirement),
     });
-    await attempt(demanding(), outbound({ tls: tls({ level: "may" }) }), steps);
+    const { demanded } = await attempt(demanding(), outbound({ tls: tls({ level: "may" }) }), steps);
     expect(asked).toMatchObject([{ level: "mandatory", checks: [{ by: "pkix" }] }]);
+    expect(demanded).toEqual({ level: "authenticated", by: ["message"] });
   });
   it("without a sender goes to a proven host that does not pass it on [RFC 8689 §5]", async () => {
     const { steps } = scripted({ hosts: [host("mx1")], connect: ({ name }) => session(name) });
