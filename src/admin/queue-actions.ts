@@ -23,7 +23,7 @@ export interface ActionResult {
 export type Asked = Omit<Wanted, "why"> & { readonly asker: Asker };
 
 export interface QueueActions {
-  /** One page, oldest first. */
+  /** One page, oldest first; the last one is empty. Shorter than `limit` where recipients are many. */
   readonly list: (filter: QueueFilter) => Promise<readonly QueueEntry[]>;
   readonly totals: (filter: QueueFilter) => Promise<QueueTotals>;
   /**
@@ -48,7 +48,7 @@ export interface QueueActionDeps extends SeizeDeps {
 
 export function createQueueActions(deps: QueueActionDeps): QueueActions {
   const { queue } = deps;
-  const list = async (filter: QueueFilter): Promise<readonly QueueEntry[]> => (await queue.list(filter)).map(toEntry);
+  const list = (filter: QueueFilter): Promise<readonly QueueEntry[]> => pageOf(queue, filter);
   return {
     list,
     totals: queue.totals,
@@ -69,16 +69,36 @@ export function createQueueActions(deps: QueueActionDeps): QueueActions {
         const detail = `${done.matched} ${done.matched === 1 ? "delivery" : "deliveries"}${to === undefined ? "" : ` to ${to}`}`;
         deps.emit("admin.action", { action: `queue ${action}`, ...asker, detail });
       };
+      const open = (): void => wake(deps, action, done.lanes);
       try {
-        await perform(deps, { action, filter, route: route === "policy" ? undefined : route, tell }, done);
+        await perform(deps, { action, filter, route: route === "policy" ? undefined : route, tell, open }, done);
       } finally {
         tell();
+        open();
       }
-      wake(deps, action, done.lanes);
       return { matched: done.matched, busy: byState.leased };
     },
     content: createContentLook({ ...deps, find: (id) => list({ id, limit: 1_000 }) }),
   };
+}
+
+const STEP = 100;
+const MOST_RECIPIENTS = 10_000;
+
+/** Bounded in recipients, too: a thousand messages to a thousand people each would be more than fits an answer. */
+async function pageOf(queue: Pick<QueueStore, "list">, filter: QueueFilter): Promise<readonly QueueEntry[]> {
+  const { limit = 100 } = filter;
+  const entries: QueueEntry[] = [];
+  let { after } = filter;
+  for (let recipients = 0; entries.length < limit && recipients < MOST_RECIPIENTS; ) {
+    const most = Math.min(STEP, limit - entries.length);
+    const items = await queue.list({ ...filter, limit: most, ...(after !== undefined && { after }) });
+    entries.push(...items.map(toEntry));
+    after = entries.at(-1)?.cursor;
+    if (items.length < most) break;
+    recipients += items.reduce((sum, { delivery }) => sum + delivery.recipients.length, 0);
+  }
+  return entries;
 }
 
 interface Performed {
@@ -87,23 +107,27 @@ interface Performed {
   readonly route: NextHop | undefined;
   /** Logs the action; what it causes comes after it where that is possible. */
   readonly tell: () => void;
+  /** Opens destinations, before mail is due there as well as after: at a closed one the dispatcher would put it off again. */
+  readonly open: () => void;
 }
 
 /** Counts in `done` what was reached, as it goes. */
 async function perform(
   deps: QueueActionDeps,
-  { action, filter, route, tell }: Performed,
+  { action, filter, route, tell, open }: Performed,
   done: { matched: number; readonly lanes: Set<string> },
 ): Promise<void> {
   const { queue, clock, emit } = deps;
   switch (action) {
     case "retry":
+      open();
       done.matched = await queue.retry(filter, clock.now(), true);
       return;
     case "hold":
       done.matched = await queue.hold(filter);
       return;
     case "release":
+      open();
       done.matched = await queue.release(filter, clock.now());
       return;
     case "remove": {
@@ -122,6 +146,7 @@ async function perform(
         done.matched += 1;
         done.lanes.add(lane);
       });
+      open();
       await queue.retry(filter, clock.now());
   }
 }

@@ -75,8 +75,7 @@ export async function* pagesOf(
     const page = await list({ ...filter, limit, ...(after !== undefined && { after }) });
     const last = page.at(-1);
     if (last === undefined) return;
-    yield page;
-    if (page.length < limit) return;
+    yield page; // one that is shorter than asked for need not be the last
     left -= page.length;
     after = last.cursor;
   }

@@ -53,18 +53,25 @@ async function* seized(queue: SeizeDeps["queue"], filter: QueueFilter): AsyncGen
     }
   } finally {
     // Without a next time it is as it was before; a lease that has ended already stays ended.
-    for (const { id } of taken) {
-      const back = { deliveryId: id, ended: [], counts: false, notices: [] };
-      await queue.complete(back).catch(() => undefined); // the store fails: it is void at the next start
-    }
+    for (const delivery of taken) await giveBack(queue, delivery);
   }
+}
+
+async function giveBack(queue: SeizeDeps["queue"], { id }: Delivery): Promise<void> {
+  const back = { deliveryId: id, ended: [], counts: false, notices: [] };
+  await queue.complete(back).catch(() => undefined); // the store fails: it is void at the next start
 }
 
 const BOUNCED = problem("failed", "bounced", "The administrator of this gateway has ended the delivery");
 
 /** `done` is called for each. */
 export async function bounceEach(deps: SeizeDeps, filter: QueueFilter, done: () => void): Promise<void> {
+  const made = new Set<string>(); // of one long bounce, the first notices would be met by its end
   for await (const delivery of seized(deps.queue, filter)) {
+    if (made.has(delivery.message.id)) {
+      await giveBack(deps.queue, delivery);
+      continue;
+    }
     const badly = delivery.recipients.map((recipient) => ({ recipient, end: "failed", problem: BOUNCED }) as const);
     const notices = await deps.failureNotices(delivery, badly);
     const finished = await deps.queue.complete({
@@ -73,7 +80,10 @@ export async function bounceEach(deps: SeizeDeps, filter: QueueFilter, done: () 
       counts: false,
       notices: notices.map(({ message }) => message),
     });
-    for (const { told } of notices) deps.emit("notice.queued", told);
+    for (const { told } of notices) {
+      made.add(told.queueId);
+      deps.emit("notice.queued", told);
+    }
     tellFinished(deps.emit, finished);
     done();
   }

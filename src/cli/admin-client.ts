@@ -111,8 +111,12 @@ function collect(response: IncomingMessage, place: Pick<Asked, "address" | "port
     let length = 0;
     response.on("data", (chunk: Buffer) => {
       length += chunk.length;
-      if (length > LARGEST_ANSWER) response.destroy();
-      else chunks.push(chunk);
+      if (length <= LARGEST_ANSWER) {
+        chunks.push(chunk);
+        return;
+      }
+      response.destroy(); // which is no error, and no end
+      resolve(TOO_LARGE);
     });
     response.on("error", (error) => resolve(lost(error, place)));
     response.on("end", () => resolve(answerOf(response.statusCode ?? 0, Buffer.concat(chunks).toString())));
@@ -136,6 +140,8 @@ const SOMETHING_ELSE: Unreachable = {
   kind: "unreachable",
   detail: "Something else than the gateway answers on its port.",
 };
+
+const TOO_LARGE: Unreachable = { kind: "unreachable", detail: "The answer of the gateway is too large to be true." };
 
 function answerOf(status: number, text: string): AdminAnswer {
   const body = parse(text);

@@ -38,13 +38,17 @@ export async function probe(deps: CliDeps, common: Common, options: ProbeOptions
   const report = await ask(deps, settings, read.request);
   if ("code" in report) return refuse(deps, report.code, [report.message]);
   if (!release || !report.ok) return answer(deps, common, report);
-  return withQueue(deps, settings, async (actions) => {
+  let shown = false;
+  const code = await withQueue(deps, settings, async (actions) => {
     const asker = { address: "local", who: accountName(), why: "a probe found that mail can go" };
     const filter = { domain: report.domain };
     const released = await actions.act({ action: "retry", filter, all: false, to: undefined, asker });
     if ("error" in released) return refuse(deps, EXIT.usage, [`${released.error}. ${released.remedy}`]);
+    shown = true;
     return answer(deps, common, report, released);
   });
+  if (!shown) answer(deps, common, report); // what was found stands, though nothing is released
+  return code;
 }
 
 function answer(deps: CliDeps, common: Common, report: ProbeReport, released?: ActionResult): ExitCode {

@@ -51,8 +51,10 @@ type Asked =
   | "body"
   | "stats";
 
-export interface FakeQueue extends Omit<Pick<QueueStore, Asked>, "header"> {
+export interface FakeQueue extends Omit<Pick<QueueStore, Asked>, "header" | "retry" | "release"> {
   header: QueueStore["header"];
+  retry: QueueStore["retry"];
+  release: QueueStore["release"];
   items: QueueItem[];
   readonly asked: string[];
   readonly completed: Completion[];
