@@ -128,8 +128,8 @@ function place(
     return { settled: { ...ended, next: planned } };
   const { now, fraction } = climbing.at;
   const pause = here.every(({ encrypts }) => encrypts) ? retryDelay(climbing.schedule, 1, fraction) : 0;
-  const { reason, detail } = first.problem;
-  const next = { at: now + pause, reason, detail };
+  const { reason, detail, smtp } = first.problem;
+  const next = { at: now + pause, reason, detail, ...(smtp && { smtp }) };
   return {
     settled: withReport({ ...ended, next }, next.at),
     change: changeTo(climbing, { ...first, lifetimeMs: Math.max(...here.map(({ lifetimeMs }) => lifetimeMs)) }),

@@ -5,7 +5,7 @@
  */
 import { stepsTaken } from "./decide/ladder.ts";
 import type { PartnerPolicy } from "./decide/policy.ts";
-import { type Delivery, delayNoticesOf } from "./mail/delivery.ts";
+import { type Delivery, delayNoticesOf, type LastEnding } from "./mail/delivery.ts";
 import { formatMailbox, type Mailbox, mailboxKey, parseMailbox } from "./mail/mailbox.ts";
 import { createNoticeFacts } from "./notice-facts.ts";
 import { delayNotice, ownerCopy } from "./notify/delay-notice.ts";
@@ -134,8 +134,8 @@ function createOfWaiting(making: Making): Notices["delayed"] {
   return async (delivery, expiresAt) => {
     const { reversePath } = delivery.message.envelope;
     if (reversePath === null || delivery.message.notice) return [];
-    const { reason, detail } = delivery.last ?? { reason: "internal-error", detail: null };
-    const last = { reason, detail: detail ?? "" };
+    const { reason, detail, smtp }: LastEnding = delivery.last ?? { reason: "internal-error", detail: null };
+    const last = { reason, detail: detail ?? "", ...(smtp && { smtp }) };
     const { decide, settings } = snapshot();
     const policies = delivery.recipients.map(({ mailbox }) => decide(mailbox, clock.now()));
     const left = policies.map(({ onExpiry }) =>

@@ -64,6 +64,7 @@ function fallenBack(delivery: Delivery, { approvedBy }: Fallback, outbound: Outb
   return {
     ...outbound,
     source: "exception",
+    mode: "enforce", // TLS is the least that its ladder asks for, also while the policy is only reported
     tls: { ...tls, level: "encrypt", match: [], fingerprints: [] },
     exception: {
       approvedBy,

@@ -2,7 +2,7 @@
 import type { MessageDemands } from "./demands.ts";
 import type { Envelope, Recipient } from "./envelope.ts";
 import type { NextHop } from "./next-hop.ts";
-import type { Reason } from "./outcome.ts";
+import type { PeerReply, Reason } from "./outcome.ts";
 import type { Treated } from "./treatment.ts";
 
 /** Who handed the mail in, as the log shows it. */
@@ -57,6 +57,14 @@ export interface Fallback {
   readonly delayNotices?: number;
 }
 
+export interface LastEnding {
+  readonly reason: Reason;
+  /** One sentence. */
+  readonly detail: string | null;
+  /** What the peer said, where it did. */
+  readonly smtp?: PeerReply;
+}
+
 export interface Delivery {
   readonly id: string;
   readonly message: MessageFacts;
@@ -71,7 +79,7 @@ export interface Delivery {
   /** Which of the message's contents. */
   readonly content: number;
   /** How the last attempt ended; absent before the first. */
-  readonly last?: { readonly reason: Reason; readonly detail: string | null };
+  readonly last?: LastEnding;
   /** What has changed of its way since it came; absent: nothing. */
   readonly course?: Course;
   /** What it is claimed by; absent: its domain. */

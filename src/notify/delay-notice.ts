@@ -4,8 +4,8 @@
  */
 import type { Recipient } from "../mail/envelope.ts";
 import { formatMailbox, type Mailbox } from "../mail/mailbox.ts";
-import type { Reason } from "../mail/outcome.ts";
-import { type Delayed, statusOf } from "./delivery-status.ts";
+import type { PeerReply, Reason } from "../mail/outcome.ts";
+import { type Delayed, replyText, statusOf } from "./delivery-status.ts";
 import { visible } from "./header-line.ts";
 import { houseLanguage, isRedacted, languageFor, type Notice, type NoticeFacts, noticeOf } from "./notice.ts";
 import { openingOf, recipientList, text } from "./notice-text.ts";
@@ -15,7 +15,7 @@ import { type Language, type Wording, wordingOf } from "./wording.ts";
 export interface DelayNoticeInput extends NoticeFacts {
   readonly recipients: readonly Recipient[];
   /** How the last attempt ended. */
-  readonly last: { readonly reason: Reason; readonly detail: string };
+  readonly last: { readonly reason: Reason; readonly detail: string; readonly smtp?: PeerReply };
   /** Epoch ms. */
   readonly lastTryAt: number;
 }
@@ -40,6 +40,7 @@ export function delayNotice(input: DelayNoticeInput): Notice | undefined {
       text(delay.notReached),
       recipientList(reported, wording),
       reasonBlock(input, wording),
+      ...replyBlocks(input, wording),
       text(delay.lastTry(wording.date(input.lastTryAt))),
       technicalBlock(input, reported, wording),
       text((withOriginal ? failure.closing : failure.redacted)(postmaster)),
@@ -63,6 +64,10 @@ function reportedOf({ last, lastTryAt }: DelayNoticeInput, recipients: readonly 
 function reasonBlock({ last, domain, encryptionDemanded }: DelayNoticeInput, { failure, reasons }: Wording): Block {
   const because = failure.because(reasons[last.reason](domain));
   return text(encryptionDemanded ? `${because} ${failure.stayedEncrypted}` : because);
+}
+
+function replyBlocks({ last: { smtp } }: DelayNoticeInput, { failure }: Wording): readonly Block[] {
+  return smtp === undefined ? [] : [text(failure.theySaid), { kind: "list", items: [replyText(smtp, 300)] }];
 }
 
 function technicalBlock({ last }: DelayNoticeInput, reported: readonly Delayed[], { failure }: Wording): Block {

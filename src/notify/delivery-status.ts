@@ -22,7 +22,7 @@ export interface Unreached {
 export interface Delayed {
   readonly recipient: Recipient;
   readonly end: "delayed";
-  readonly problem: Pick<Problem<"deferred">, "reason" | "detail">;
+  readonly problem: Pick<Problem<"deferred">, "reason" | "detail" | "smtp">;
   /** Epoch ms of the last try. */
   readonly until: number;
 }
@@ -94,7 +94,11 @@ export function statusOf(reported: Reported): string {
       return `5${subject}`;
     }
     case "delayed":
-      return statusOfReason("deferred", reported.problem.reason);
+      // RFC 3464 §2.3.4: the peer's own, where it said one of this class.
+      return (
+        /^4\.\d{1,3}\.\d{1,3}$/.exec(reported.problem.smtp?.enhancedCode ?? "")?.[0] ??
+        statusOfReason("deferred", reported.problem.reason)
+      );
     case "relayed":
       return /^2\.\d{1,3}\.\d{1,3}$/.exec(reported.smtp.enhancedCode ?? "")?.[0] ?? "2.0.0";
   }
@@ -103,8 +107,7 @@ export function statusOf(reported: Reported): string {
 /** The peer's own words if it said no (RFC 3464 §2.3.6), else our reason and sentence. */
 function diagnosticCode(reported: Reported, most: number): string {
   if (reported.end === "relayed") return `smtp; ${replyText(reported.smtp, most)}`;
-  const { reason, detail } = reported.problem;
-  const smtp = reported.end === "delayed" ? undefined : reported.problem.smtp;
+  const { reason, detail, smtp } = reported.problem;
   if (smtp !== undefined) return `smtp; ${replyText(smtp, most)}`;
   return detail === "" ? `x-sealpost; ${reason}` : `x-sealpost; ${reason}: ${printable(detail, most)}`;
 }

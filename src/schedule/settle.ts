@@ -77,7 +77,7 @@ export function settle(
     else if (when === "expired") expired.push({ recipient, end: "expired", problem: outcome });
     else waits ??= outcome;
   }
-  const next = waits && typeof when === "number" ? { at: when, reason: waits.reason, detail: waits.detail } : undefined;
+  const next = waits && typeof when === "number" ? nextOf(waits, when) : undefined;
   const closedBy = closing(delivery, [...outcomes.values()]);
   return {
     delivered,
@@ -90,6 +90,10 @@ export function settle(
       reached: [...outcomes.values()].some(wasReached),
     },
   };
+}
+
+function nextOf({ reason, detail, smtp }: Problem<"deferred" | "failed">, at: number): NonNullable<Completion["next"]> {
+  return { at, reason, detail, ...(smtp && { smtp }) };
 }
 
 /** An outcome that nobody reported is unknown, and unknown waits. */

@@ -15,7 +15,7 @@
  */
 import type { Readable } from "node:stream";
 import type { Course, Delivery, MessageFacts } from "../mail/delivery.ts";
-import type { Reason } from "../mail/outcome.ts";
+import type { PeerReply, Reason } from "../mail/outcome.ts";
 
 export type DeliveryState = "waiting" | "leased" | "held" | "parked";
 /** moved: goes on as a message of its own, stored with this ending (a step of the ladder). */
@@ -84,7 +84,13 @@ export interface Completion {
    * For those that still wait; absent when none does. Absent while some are left: the delivery goes back to the state
    * that it was leased from (what was held stays held), and its time, reason and detail stay.
    */
-  readonly next?: { readonly at: number; readonly reason: Reason; readonly detail: string };
+  readonly next?: {
+    readonly at: number;
+    readonly reason: Reason;
+    readonly detail: string;
+    /** What the peer said, where it did. */
+    readonly smtp?: PeerReply;
+  };
   /** False when the attempt never reached a peer by our own doing (shutdown): it is not counted. */
   readonly counts: boolean;
   /** Notices that this completion causes, and the message that recipients have moved into: stored in the same transaction. */

@@ -2,9 +2,9 @@
  * Between the nouns and what the database thread sees: seals facts, header and detail, and reads them back.
  * The clear columns are those of the design; addresses leave here only sealed, or as keyed tags.
  */
-import type { Course, Delivery, MessageFacts } from "../mail/delivery.ts";
+import type { Course, Delivery, LastEnding, MessageFacts } from "../mail/delivery.ts";
 import { formatDomain, formatMailbox, formatReversePath } from "../mail/mailbox.ts";
-import type { Reason } from "../mail/outcome.ts";
+import type { PeerReply, Reason } from "../mail/outcome.ts";
 import {
   type FinishedMessage,
   type NewContent,
@@ -120,7 +120,7 @@ export function toDelivery(row: DeliveryRow, keys: StoreKeys): { delivery: Deliv
     throw new StoreError("damaged", `Delivery ${row.id} names a content or a domain that is not its recipients'`);
   const delivery = deliveryOf(row, facts);
   const course = row.course === null ? undefined : (JSON.parse(unsealCourse(key, row.id, row.course)) as Course);
-  const last = row.reason === null ? undefined : { reason: row.reason as Reason, detail: detailOf(row, key) };
+  const last = row.reason === null ? undefined : { reason: row.reason as Reason, ...readSaid(detailOf(row, key)) };
   return { key, delivery: { ...delivery, ...(course && { course }), ...(last && { last }) } };
 }
 
@@ -132,6 +132,20 @@ function detailOf({ detail }: DeliveryRow, key: MessageKey): string | null {
     if (error instanceof StoreError) return null;
     throw error;
   }
+}
+
+const SAID = "\0"; // in no sentence
+
+/** The sentence of an attempt, and behind it what the peer said, as they are sealed together. */
+export function saidOf({ detail, smtp }: { readonly detail: string; readonly smtp?: PeerReply }): string {
+  const sentence = detail.replaceAll(SAID, "");
+  return smtp === undefined ? sentence : `${sentence}${SAID}${JSON.stringify(smtp)}`;
+}
+
+function readSaid(sealed: string | null): Omit<LastEnding, "reason"> {
+  if (sealed === null) return { detail: null };
+  const [detail = "", smtp] = sealed.split(SAID, 2);
+  return { detail, ...(smtp !== undefined && { smtp: JSON.parse(smtp) as PeerReply }) };
 }
 
 /** An item is shown whatever became of its content: what cannot be read is empty. */
@@ -146,7 +160,8 @@ export function toQueueItem(row: DeliveryRow, keys: StoreKeys): QueueItem {
   };
   try {
     const { delivery, key } = toDelivery(row, keys);
-    const detail = delivery.last?.detail ?? (row.detail === null ? null : unsealDetail(key, row.detail));
+    const detail =
+      delivery.last?.detail ?? (row.detail === null ? null : readSaid(unsealDetail(key, row.detail)).detail);
     return { ...clear, delivery, detail };
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;

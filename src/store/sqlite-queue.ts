@@ -16,7 +16,7 @@ import type { StoreKeys } from "./key-ring.ts";
 import { createKeyRotation, type KeyNews, type KeyRotation } from "./key-rotation.ts";
 import { type FinishedMessage, type QueueStore, StoreError } from "./queue.ts";
 import { createMessageKey, type MessageKey, sealCourse, sealDetail, unseal } from "./seal.ts";
-import { checkMessageId, checkPart, openKeyRow, toDelivery, toFinished } from "./sealed-rows.ts";
+import { checkMessageId, checkPart, openKeyRow, saidOf, toDelivery, toFinished } from "./sealed-rows.ts";
 import type { HistoryStore } from "./history.ts";
 import { createHistory } from "./sealed-history.ts";
 import { createPolicyCache } from "./policy-cache.ts";
@@ -187,7 +187,8 @@ async function complete(
   const { deps, link, leases, intake } = parts;
   const { deliveryId, ended, next, counts, notices, change } = completion;
   const messageKey = leases.get(deliveryId);
-  const wait = next && messageKey && { ...next, detail: sealDetail(messageKey, next.detail, deps.random) };
+  const wait = next &&
+    messageKey && { at: next.at, reason: next.reason, detail: sealDetail(messageKey, saidOf(next), deps.random) };
   const { course, ...times } = change ?? {};
   const changed = messageKey && {
     ...times,

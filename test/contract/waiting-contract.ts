@@ -128,6 +128,16 @@ export function waitingContract(engine: EngineUnderTest): void {
         ]);
       });
 
+      it("and what the peer said in it, as it said it", async () => {
+        const [id = ""] = await putAll({});
+        const smtp = { code: 451, enhancedCode: "4.7.1", text: "4.7.1 Grey\0listed" };
+        await queue.claim("partner.test", NOW, 1);
+        const next = { at: NOW + 1, reason: "smtp-4xx", detail: "It was\0 refused", smtp } as const;
+        await queue.complete({ deliveryId: id, ended: [], next, counts: true, notices: [] });
+        const item = await itemOf(id);
+        expect(item.delivery.last).toEqual({ reason: "smtp-4xx", detail: "It was refused", smtp });
+        expect(item.detail).toBe("It was refused");
+      });
       it("and says how the last attempt ended, once there was one", async () => {
         const [id = ""] = await putAll({ state: "leased" });
         const [fresh = ""] = await putAll({ recipients: ["x@other.test"], reason: "dns-failed" });

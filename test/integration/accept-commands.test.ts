@@ -32,7 +32,7 @@ describe("MAIL", () => {
     ["MAIL FROM:<a@example.org> __PROTO__=1", "501 5.5.4"],
     ["MAIL FROM:<a@example.org> CONSTRUCTOR=1", "555 5.5.4"],
     ["MAIL FROM:<a@example.org> AUTH=<>", "555 5.5.4"],
-    ["MAIL FROM:<a@example.org> REQUIRETLS", "555 5.5.4"],
+    ["MAIL FROM:<a@example.org> REQUIRETLS", "530 5.7.0"],
     ["MAIL FROM:<a@example.org> NOTIFY=NEVER", "555 5.5.4"],
     ["MAIL FROM:<a@example.org>SIZE=1", "501 5.5.4"],
     ["MAIL FROM:<a@example.org>  SIZE=1", "501 5.5.4"],

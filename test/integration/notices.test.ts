@@ -164,7 +164,10 @@ describe("mail that waits", () => {
     const { plain, recipients } = await notice(rig, "anna@example.org");
     expect(plain).toContain("did not accept the message for the time being");
     expect(plain).not.toContain("unencrypted");
-    expect(recipients.map((one) => field(one, "Status"))).toEqual(["4.0.0"]);
+    expect(plain).toContain("451 4.2.1 Later");
+    expect(recipients.map((one) => [field(one, "Status"), field(one, "Diagnostic-Code")])).toEqual([
+      ["4.2.1", "smtp; 451 4.2.1 Later"],
+    ]);
   });
 
   it("that was once let go in clear is told of without promising anything, whatever is demanded since", async () => {

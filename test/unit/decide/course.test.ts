@@ -84,6 +84,10 @@ describe("a message that the S/MIME step has made", () => {
     ["acme", "encrypt", "acme at encrypt"],
     [null, "encrypt", " at encrypt"],
   ])("is closed apart by TLS: %j at %j is %j", (partner, level, name) => expect(policyName(partner, level)).toBe(name));
+  it("goes over TLS also while its policy is only reported", () => {
+    const reported = outbound({ tls: secure.tls, onExpiry: [smime], mode: "report", reportEndsAt: 1 });
+    expect(onCourse(made(true), reported, [])).toMatchObject({ mode: "enforce", tls: { level: "encrypt" } });
+  });
   it.each([
     ["that is not encrypted", made(false), laddered],
     ["whose step the ladder of now no longer has", made(true), secure],

@@ -59,6 +59,23 @@ describe("a delay notice", () => {
     expect(recipients[0]?.fields).toContainEqual(["Diagnostic-Code", "x-sealpost; connection-failed"]);
   });
 
+  it.each([
+    [
+      "its status",
+      { code: 451, enhancedCode: "4.7.1", text: "4.7.1 Greylisted" },
+      "4.7.1",
+      "smtp; 451 4.7.1 Greylisted",
+    ],
+    ["none of its own", { code: 450, text: "Later" }, "4.0.0", "smtp; 450 Later"],
+    ["one of another class", { code: 450, enhancedCode: "5.1.1", text: "Odd" }, "4.0.0", "smtp; 450 5.1.1 Odd"],
+  ])("gives the peer's words where it said any: %s [RFC 3464 §2.3.4, §2.3.6]", (_, smtp, status, diagnostic) => {
+    const notice = made({ last: { reason: "smtp-4xx", detail: "the host said no", smtp } });
+    const { recipients, plain } = take(notice);
+    expect(notice.statuses).toEqual([status]);
+    expect(recipients[0]?.fields).toContainEqual(["Diagnostic-Code", diagnostic]);
+    expect(flat(plain)).toContain(diagnostic.slice("smtp; ".length));
+  });
+
   it.each<[string, Reason, string]>([
     ["DNS", "dns-failed", "4.4.3"],
     ["no connection", "connection-failed", "4.4.1"],
