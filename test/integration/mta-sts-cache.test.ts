@@ -1,5 +1,5 @@
 /** The MTA-STS policy cache in the queue's database. */
-import { readFile, writeFile } from "node:fs/promises";
+import { readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -10,7 +10,6 @@ import { SCHEMA_VERSION } from "../../src/store/migrations/migrate.ts";
 import { createPolicyCache } from "../../src/store/policy-cache.ts";
 import { preparePolicies } from "../../src/store/sqlite-policies.ts";
 import type { EmbeddedStore } from "../../src/store/sqlite-queue.ts";
-import { put } from "../contract/messages.ts";
 import { type SqliteStore, sqliteStore } from "../contract/sqlite-store.ts";
 
 const MINUTE = 60_000;
@@ -144,21 +143,21 @@ it("keeps no more policies than its bound: those used least recently go", async 
   expect(left.map((row) => row["domain"])).toEqual(["new.example", "old.example"]);
 });
 
-it("a queue that an older program wrote is brought to this schema with its mail", async () => {
-  const { facts } = await put(queue);
+it("a queue of the first schema, which had no place for policies, is given one", async () => {
   await queue.close();
-  const database = new DatabaseSync(join(store.settings.dataDir, "queue.db"));
-  database.exec(`DROP TABLE sts_policy; DROP TABLE part; DROP TABLE variant;
-    ALTER TABLE message DROP COLUMN part; ALTER TABLE delivery DROP COLUMN content; PRAGMA user_version = 1`);
-  expect(queueSchema).not.toContain("sts_policy");
-  database.close();
   const identity = join(store.settings.dataDir, "queue.id");
-  await writeFile(identity, (await readFile(identity, "utf8")).replace(`"schema":${SCHEMA_VERSION}`, '"schema":1'));
+  const { keyId } = JSON.parse(await readFile(identity, "utf8")) as { keyId: string };
+  for (const end of ["", "-wal", "-shm"]) await rm(join(store.settings.dataDir, `queue.db${end}`), { force: true });
+  const database = new DatabaseSync(join(store.settings.dataDir, "queue.db"));
+  expect(queueSchema).not.toContain("sts_policy");
+  database.exec(`${queueSchema}; PRAGMA user_version = 1`);
+  database.prepare("INSERT INTO store (one, key_id) VALUES (1, ?)").run(keyId);
+  database.close();
+  await writeFile(identity, `${JSON.stringify({ schema: 1, keyId })}\n`);
   queue = await store.open();
   expect(JSON.parse(await readFile(identity, "utf8"))).toMatchObject({ schema: SCHEMA_VERSION });
   await queue.policies.put(policy("acme.example"));
   expect(await get("acme.example")).toBeDefined();
-  expect((await queue.list({})).map(({ delivery }) => delivery.message.id)).toEqual([facts.id]);
   const reopened = new DatabaseSync(join(store.settings.dataDir, "queue.db"), { readOnly: true });
   expect(reopened.prepare("PRAGMA user_version").get()?.["user_version"]).toBe(SCHEMA_VERSION);
   reopened.close();
