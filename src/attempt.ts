@@ -146,7 +146,10 @@ export async function tryHost<V>(undertaking: Undertaking<V>, host: Host): Promi
   const whole = fullDemand(demands, target, published);
   const least = enough === undefined ? [] : [fullDemand(enough, target, published)];
   const [demand = least[0] ?? whole, ...others] = [...least, whole].flatMap((one) => ("waits" in one ? [] : [one]));
-  if ("waits" in demand) return { passed: problem("deferred", demand.waits, demand.detail), seen: { host, published } };
+  if ("waits" in demand) {
+    const waits = { ...problem("deferred", demand.waits, demand.detail), ofPolicy: true } as const;
+    return { passed: waits, seen: { host, published } };
+  }
   const seen = { host, published, demand, ...("waits" in whole && { wouldDefer: whole.waits }) };
   const servername = ("waits" in whole ? undefined : whole.servername) ?? demand.servername;
   const policy = servername === undefined ? demands.tls : { ...demands.tls, servername };

@@ -44,6 +44,8 @@ export interface Problem<Kind extends "deferred" | "failed"> {
   readonly smtp?: PeerReply;
   /** The session broke after the final dot: the peer may have the message, so no other host is tried at once. */
   readonly mayBeDelivered?: true;
+  /** What the policy honours of what is published kept the host from being tried: another policy may not ask for it. */
+  readonly ofPolicy?: true;
 }
 
 const STATUS: Partial<Record<Reason, string>> = {

@@ -108,8 +108,10 @@ function closing({ message }: Delivery, outcomes: readonly Outcome[]): ClosedBy 
   for (const outcome of outcomes) {
     if (outcome.kind !== "deferred") continue;
     const { reason, detail, smtp } = outcome;
-    if (NETWORK.includes(reason) || smtp?.code === 421) return { reason, detail, tls: false };
-    if (TLS.includes(reason) && !demandsMore(message)) return { reason, detail, tls: true };
+    // A look-up that one policy waits for, as that of `_mta-sts`, is not even asked for another.
+    const ofPolicy = TLS.includes(reason) || outcome.ofPolicy === true;
+    if (smtp?.code === 421 || (NETWORK.includes(reason) && !ofPolicy)) return { reason, detail, tls: false };
+    if (ofPolicy && !demandsMore(message)) return { reason, detail, tls: true };
   }
   return undefined;
 }

@@ -97,6 +97,13 @@ describe("settling an attempt", () => {
     expect(settled.next?.at).toBe(1_000_000);
     expect(settled.report.closedBy).toMatchObject({ reason: "certificate-expired", tls: true });
   });
+  it("a look-up that only this policy waits for held up mail of every policy: it closes for those under the same one", () => {
+    const lookup = problem("deferred", "dns-failed", "_mta-sts.acme.example: no answer");
+    const closedBy = (outcome: Outcome) =>
+      settle(delivery(0), new Map([[0, outcome]]), schedule, { now: 0, fraction: 0.5 }).report.closedBy;
+    expect(closedBy(lookup)).toMatchObject({ reason: "dns-failed", tls: false });
+    expect(closedBy({ ...lookup, ofPolicy: true })).toMatchObject({ reason: "dns-failed", tls: true });
+  });
   it("a 4xx to a recipient does not close the destination", () => {
     const all = new Map<number, Outcome>([0, 1, 2].map((position) => [position, greylisted]));
     expect(settle(delivery(0), all, schedule, { now: 0, fraction: 0.5 }).report.closedBy).toBeUndefined();
