@@ -5,7 +5,7 @@
 import { laneOn } from "./decide/course.ts";
 import type { LadderStep, OutboundPolicy, Rule } from "./decide/policy.ts";
 import type { MessageDemands } from "./mail/demands.ts";
-import { type Delivery, delayNoticesOf, type MessageFacts, treatedOf } from "./mail/delivery.ts";
+import { type Delivery, delayNoticesOf, laneOf, type MessageFacts, treatedOf } from "./mail/delivery.ts";
 import type { Recipient } from "./mail/envelope.ts";
 import type { Treated } from "./mail/treatment.ts";
 import { noticeAfter } from "./reminders.ts";
@@ -64,7 +64,8 @@ export function fallbackMessage(
   const deliveries = contents.map(({ positions }, content): NewDelivery => {
     const deliveryId = `${id}-${content}`;
     const to = facts.envelope.recipients.filter(({ position }) => positions.includes(position));
-    const way = { id: deliveryId, message: facts, domain, recipients: to, attempts: 0, expiresAt, content };
+    const lane = laneOf(delivery);
+    const way = { id: deliveryId, message: facts, domain, lane, recipients: to, attempts: 0, expiresAt, content };
     return {
       id: deliveryId,
       domain,

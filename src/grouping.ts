@@ -13,6 +13,8 @@ import type { NewDelivery } from "./store/queue.ts";
 export interface Addressed {
   readonly recipient: Recipient;
   readonly policy: OutboundPolicy;
+  /** The rest of its domain belongs to another partner, or to none. */
+  readonly isApart: boolean;
   /** Epoch ms. */
   readonly expiresAt: number;
 }
@@ -35,17 +37,18 @@ export interface Grouping {
 export function groupByDestination(grouping: Grouping): readonly Group[] {
   const { recipients, facts, contentOf } = grouping;
   const groups = new Map<string, Group>();
-  for (const { recipient, policy, expiresAt } of recipients) {
+  for (const { recipient, policy, isApart, expiresAt } of recipients) {
     const domain = formatDomain(recipient.mailbox.domain);
     const content = contentOf.get(recipient.position);
     if (content === undefined) throw new Error("A recipient without a content"); // each is in exactly one plan
     const matched = rulesOf(facts, recipient);
     const key = JSON.stringify([content, domain, policy.partner, matched]);
-    const lane = laneOfRules(grouping, domain, matched);
+    const partner = isApart ? (policy.partner ?? undefined) : undefined;
+    const lane = laneFor(domain, { via: wayOfRules(grouping, domain, matched), partner });
     const noticeAt = firstNotice(grouping, expiresAt);
     const group = groups.get(key) ?? {
       domain,
-      ...(lane !== undefined && { lane }),
+      ...(lane !== domain && { lane }),
       partner: policy.partner,
       expiresAt,
       ...(noticeAt !== null && { noticeAt }),
@@ -64,11 +67,11 @@ function rulesOf({ demands }: MessageFacts, { position }: Recipient): readonly s
 }
 
 /** Where a rule sends mail another way than the rest of its domain goes. */
-function laneOfRules({ rules }: Grouping, domain: string, matched: readonly string[]): string | undefined {
+function wayOfRules({ rules }: Grouping, domain: string, matched: readonly string[]): string | undefined {
   const nextHop = matched
     .map((name) => rules.find((rule) => rule.name === name)?.effects.nextHop)
     .find((hops) => hops !== undefined);
-  return nextHop && laneFor(domain, destinationOf({ nextHop }, domain));
+  return nextHop && destinationOf({ nextHop }, domain);
 }
 
 /** Nobody is told of mail without a sender. */

@@ -13,7 +13,7 @@ import type { Stored } from "./endings.ts";
 import { createEngine } from "./engine.ts";
 import { createFallback } from "./fallback.ts";
 import { type Delivery, readLane } from "./mail/delivery.ts";
-import { parseMailDomain } from "./mail/mailbox.ts";
+import { parseMailbox, parseMailDomain } from "./mail/mailbox.ts";
 import type { StsPolicyCache } from "./mail/sts-policy.ts";
 import { createNotices } from "./notices.ts";
 import { createProbe, type Prober } from "./probe.ts";
@@ -172,12 +172,17 @@ function stsFailed(emit: Emit): (trouble: StsTrouble) => void {
   };
 }
 
-/** Slots are counted by where the mail of a lane goes; an address with a partner of its own counts with its domain. */
-function wayUnder({ decide }: Snapshot, lane: string, now: number): Way {
-  const { domain, via, level } = readLane(lane);
+/** Slots are counted by where the mail of a lane goes. */
+function wayUnder({ decide, settings }: Snapshot, lane: string, now: number): Way {
+  const { domain, via, level, partner } = readLane(lane);
   const parsed = parseMailDomain(domain);
-  if (parsed === undefined) return { host: via ?? domain, policy: policyName(null, level) };
-  const outbound = decide({ localPart: "postmaster", domain: parsed }, now);
+  const [address] = settings.policy.partners.find(({ id }) => id === partner)?.addresses ?? [];
+  // Of a partner that a reload has taken away the mail goes as the rest of its domain does.
+  const one =
+    (address === undefined ? undefined : parseMailbox(address)) ??
+    (parsed && { localPart: "postmaster", domain: parsed });
+  if (one === undefined) return { host: via ?? domain, policy: policyName(null, level) };
+  const outbound = decide(one, now);
   return { host: via ?? destinationOf(outbound, domain), policy: policyName(outbound.partner, level) };
 }
 

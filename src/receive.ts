@@ -107,8 +107,9 @@ function begin(deps: ReceiveDeps, { envelope, client, header }: Transaction): Be
   const ruled = rule({ header, reversePath, recipients: envelope.recipients });
   const recipients = envelope.recipients.map((recipient) => {
     const policy = outbound(recipient.mailbox, at);
+    const { partner } = outbound({ ...recipient.mailbox, localPart: "postmaster" }, at);
     const lifetime = reversePath === null ? Math.min(bounceLifetimeMs, policy.lifetimeMs) : policy.lifetimeMs;
-    return { recipient, policy, expiresAt: at + lifetime };
+    return { recipient, policy, isApart: policy.partner !== partner, expiresAt: at + lifetime };
   });
   const incoming = {
     header,

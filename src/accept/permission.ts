@@ -7,6 +7,7 @@ import type { Client } from "../mail/delivery.ts";
 import { fieldValues } from "../mail/header-field.ts";
 import { formatMailbox, type Mailbox } from "../mail/mailbox.ts";
 import { fromMailboxes } from "../mail/from-field.ts";
+import { matchesGlob } from "../mail/glob.ts";
 import { isInNetwork } from "./networks.ts";
 import type { ClientEntry, ListenerSettings, SenderRule, User } from "./settings.ts";
 
@@ -70,7 +71,7 @@ function isAccepted(wanted: Wanted, shown: ShownCertificate): boolean {
 export function maySend(rule: SenderRule, ownDomains: readonly string[], sender: Mailbox | null): boolean {
   if (rule === "any" || sender === null) return true;
   if (rule === "own") return typeof sender.domain === "string" && ownDomains.includes(sender.domain);
-  const address = formatMailbox(sender).toLowerCase();
+  const address = formatMailbox(sender);
   return rule.some((pattern) => matchesGlob(pattern, address));
 }
 
@@ -81,24 +82,4 @@ export function allowsHeader(permit: Permit, ownDomains: readonly string[], head
   if (permit.senders === "any") return true;
   const from = fromMailboxes(header);
   return from !== undefined && from.every((mailbox) => maySend(permit.senders, ownDomains, mailbox));
-}
-
-/** `*` and `?`, linear: the last star is the only place to come back to. */
-export function matchesGlob(pattern: string, text: string): boolean {
-  let p = 0;
-  let star = -1;
-  let resume = 0;
-  for (let t = 0; t < text.length; ) {
-    if (p < pattern.length && pattern[p] === "*") {
-      star = p++;
-      resume = t;
-    } else if (p < pattern.length && (pattern[p] === "?" || pattern[p] === text[t])) {
-      p++;
-      t++;
-    } else if (star >= 0) {
-      p = star + 1;
-      t = ++resume;
-    } else return false;
-  }
-  return /^\**$/.test(pattern.slice(p));
 }

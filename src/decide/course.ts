@@ -2,7 +2,7 @@
  * The policy of a recipient on the way that its mail takes now: a person's reroute, a step of the ladder, what rules say
  * of next hop and S/MIME. Pure. Another way never changes a demand, but for a message that the S/MIME step has made.
  */
-import { type Delivery, type Fallback, laneFor, treatedOf } from "../mail/delivery.ts";
+import { type Delivery, type Fallback, laneFor, laneOf, readLane, treatedOf } from "../mail/delivery.ts";
 import { destinationOf } from "./decide.ts";
 import { stepsTaken } from "./ladder.ts";
 import type { LadderStep, NextHop, OutboundPolicy, Rule } from "./policy.ts";
@@ -34,7 +34,8 @@ function matchedOf({ message, recipients }: Delivery, rules: readonly Rule[]): r
 export function laneOn(delivery: Delivery, outbound: OutboundPolicy, rules: readonly Rule[]): string {
   const { nextHop, tls } = onCourse(delivery, outbound, rules);
   const via = nextHop === outbound.nextHop ? undefined : destinationOf({ nextHop }, delivery.domain);
-  return laneFor(delivery.domain, via, tls === outbound.tls ? undefined : tls.level);
+  const { partner } = readLane(laneOf(delivery));
+  return laneFor(delivery.domain, { via, level: tls === outbound.tls ? undefined : tls.level, partner });
 }
 
 /** What is counted as one policy where TLS closes a destination: a partner's, and of that what goes at another level apart. */

@@ -7,10 +7,10 @@ import type { MatchedRule, MessageDemands } from "../mail/demands.ts";
 import { decodeWords } from "../mail/encoded-words.ts";
 import type { Recipient } from "../mail/envelope.ts";
 import { fromMailboxes } from "../mail/from-field.ts";
+import { literalOf, matchesGlob } from "../mail/glob.ts";
 import { fieldValues } from "../mail/header-field.ts";
 import { formatDomain, formatMailbox, type Mailbox } from "../mail/mailbox.ts";
 import type { SmimePolicy, Treatment } from "../mail/treatment.ts";
-import { literalOf, matchesGlob } from "./glob.ts";
 import type { Policy, Rule } from "./policy.ts";
 
 export interface RuledMessage {

@@ -86,24 +86,45 @@ export interface Delivery {
   readonly lane?: string;
 }
 
-const [VIA, AT] = [" via ", " at "]; // no domain has a blank
+/** What of its domain's mail it is apart from. */
+export interface Apart {
+  /** Another way, as `destinationOf` writes it. */
+  readonly via?: string | undefined;
+  /** Another level. */
+  readonly level?: string | undefined;
+  /** Another partner than the domain's: that of its address. */
+  readonly partner?: string | undefined;
+}
+
+const [VIA, AT, FOR] = [" via ", " at ", " for "]; // no domain has a blank; a partner's id may, and stands last
 
 /**
- * Mail of a domain that takes another way than the rest, or goes at another level, waits apart, so that what closes the
- * one does not hold up the other.
+ * Mail of a domain that takes another way than the rest, goes at another level or under a partner of its own waits apart,
+ * so that what closes the one does not hold up the other.
  */
-export function laneFor(domain: string, via: string | undefined, level?: string): string {
-  return `${domain}${via === undefined ? "" : `${VIA}${via}`}${level === undefined ? "" : `${AT}${level}`}`;
+export function laneFor(domain: string, { via, level, partner }: Apart): string {
+  const parts = [
+    [VIA, via],
+    [AT, level],
+    [FOR, partner],
+  ] as const;
+  return parts.reduce((lane, [word, part]) => (part === undefined ? lane : `${lane}${word}${part}`), domain);
 }
 
 export function laneOf({ domain, lane }: Pick<Delivery, "domain" | "lane">): string {
   return lane ?? domain;
 }
 
-export function readLane(lane: string): { readonly domain: string; readonly via?: string; readonly level?: string } {
-  const [way = "", level] = lane.split(AT, 2);
+export function readLane(lane: string): Apart & { readonly domain: string } {
+  const [before = "", ...ids] = lane.split(FOR);
+  const [way = "", level] = before.split(AT, 2);
   const [domain = "", via] = way.split(VIA, 2);
-  return { domain, ...(via !== undefined && { via }), ...(level !== undefined && { level }) };
+  return {
+    domain,
+    ...(via !== undefined && { via }),
+    ...(level !== undefined && { level }),
+    ...(ids.length > 0 && { partner: ids.join(FOR) }),
+  };
 }
 
 /** Sealed with the delivery, for who could write it could send mail elsewhere. */

@@ -132,3 +132,18 @@ describe("outbound.unlisted: refuse", { timeout: 2 * LONG_MS }, () => {
     expect(await to("x@other.test")).toContain("5.7.1");
   });
 });
+
+describe("a partner given by address", { timeout: 2 * LONG_MS }, () => {
+  it("does not wait for what closes the destination to the rest of its domain", async () => {
+    const tls = { level: "encrypt", mta_sts: "ignore", dane: "ignore" };
+    const rig = await prepared(unproven, { outbound: { tls }, queue: { retry: ["1h"], reserve: "1MiB" } });
+    await rig.site.partner("acme", { domains: ["acme.test"], outbound: { tls: { level: "secure" } } });
+    await rig.site.partner("joint", { addresses: ["joint@acme.test"] });
+    await rig.site.start();
+    await submit(rig.site, { to: "bea@acme.test", content: letter() });
+    expect(await line(rig, "delivery")).toMatchObject({ outcome: "deferred" });
+    await submit(rig.site, { to: "joint@acme.test", content: letter() });
+    await line(rig, "delivery", outcome("delivered"));
+    expect(toAcme(rig)).toHaveLength(1);
+  });
+});

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { fromMailboxes } from "../../../src/mail/from-field.ts";
-import { matchesGlob, maySend, permitsOf } from "../../../src/accept/permission.ts";
+import { maySend, permitsOf } from "../../../src/accept/permission.ts";
+import { matchesGlob } from "../../../src/mail/glob.ts";
 import type { ListenerSettings } from "../../../src/accept/settings.ts";
 import { formatMailbox, parseMailbox } from "../../../src/mail/mailbox.ts";
 

@@ -113,6 +113,11 @@ describe("a message that the S/MIME step has made", () => {
       { ...made(true), course: { step: 1 } },
       "acme.example via [backup.example]:25 at encrypt",
     ],
+    [
+      "what is for a partner given by address, apart from its domain on every way",
+      delivery({ lane: "acme.example for joint", course: { step: 1 } }),
+      "acme.example via [backup.example]:25 for joint",
+    ],
   ])("%s", (_, on, lane) => {
     const policy = outbound({ tls: secure.tls, onExpiry: [backup, smime] });
     expect(laneOn(on, policy, [])).toBe(lane);

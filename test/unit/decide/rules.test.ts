@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { literalOf, matchesGlob } from "../../../src/decide/glob.ts";
+import { literalOf, matchesGlob } from "../../../src/mail/glob.ts";
 import type { Rule } from "../../../src/decide/policy.ts";
 import { applyRules, rulesAbout } from "../../../src/decide/rules.ts";
 import { parseMailbox } from "../../../src/mail/mailbox.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Delivery } from "../../../src/mail/delivery.ts";
-import { parseMailbox } from "../../../src/mail/mailbox.ts";
+import { formatMailbox, parseMailbox } from "../../../src/mail/mailbox.ts";
 import { reply, type SmtpReply } from "../../../src/mail/smtp-reply.ts";
 import { UNTOUCHED } from "../../../src/mail/treatment.ts";
 import type { Rule } from "../../../src/decide/policy.ts";
@@ -20,6 +20,8 @@ interface Case {
   readonly enqueue?: () => Promise<void>;
   readonly write?: () => Promise<void>;
   readonly full?: readonly string[];
+  /** Addresses at acme.example that belong to the partner "joint". */
+  readonly joint?: readonly string[];
   /** Closed, by lane. */
   readonly closed?: readonly string[];
   readonly delayNoticesMs?: readonly number[];
@@ -72,7 +74,12 @@ function rig(given: Case) {
       },
     },
     policy: () => ({
-      outbound: ({ domain }) => (domain === "acme.example" ? acme : outbound()),
+      outbound: (mailbox) =>
+        given.joint?.includes(formatMailbox(mailbox))
+          ? { ...acme, partner: "joint" }
+          : mailbox.domain === "acme.example"
+            ? acme
+            : outbound(),
       ruled: (message) => applyRules(policy({ rules: given.rules ?? [] }), message),
       rules: given.rules ?? [],
       bounceLifetimeMs: 77,
@@ -310,6 +317,17 @@ describe("a message that rules match", () => {
     await answer;
     expect(diary).toContain("waits acme.example via [mx.away.example]:25");
     expect(diary).not.toContain("waits acme.example");
+  });
+  it("waits in a lane of its own where its address has another partner than its domain", async () => {
+    const { answer, submitted } = rig({
+      recipients: ["a@acme.example", "j@acme.example"],
+      joint: ["j@acme.example"],
+    });
+    await answer;
+    expect(submitted.map(({ lane, recipients }) => [lane, recipients.map(({ position }) => position)])).toEqual([
+      [undefined, [0]],
+      ["acme.example for joint", [1]],
+    ]);
   });
   it("is treated as the rules say, recipient by recipient", async () => {
     const { answer, treated } = rig({

@@ -1,6 +1,6 @@
 /**
- * Patterns of rules: `*` for any text, `?` for one character, in any case and however letters with accents are composed.
- * Never goes back behind a `*`, so it is quick.
+ * Patterns of rules and of permitted senders: `*` for any text, `?` for one character, in any case and however letters with
+ * accents are composed. Never goes back behind a `*`, so it is quick.
  */
 
 export function matchesGlob(pattern: string, text: string): boolean {
