@@ -120,22 +120,30 @@ export class SmtpClient extends Base {
     const method = ["PLAIN", "LOGIN"].find((name) => this._supportedAuth.includes(name));
     if (method === undefined) return "";
     this.#limitTime(this.#own.commandTimeoutMs);
-    const answer = await new Promise<string | undefined>((resolve) => {
-      this.once("end", () => resolve(""));
-      this.login({ method, user, pass: password }, (error) => resolve(error ? (error.response ?? "") : undefined));
-    });
+    const answer = await this.#orEnd<string | undefined>("", (resolve) =>
+      this.login({ method, user, pass: password }, (error) => resolve(error ? (error.response ?? "") : undefined)),
+    );
     this.#cancelTimer();
     return answer;
   }
 
   async #rset(): Promise<void> {
     this.#limitTime(this.#own.commandTimeoutMs);
-    const done = await new Promise<boolean>((resolve) => {
-      this.once("end", () => resolve(false));
-      this.reset((error) => resolve(!error));
-    });
+    const done = await this.#orEnd(false, (resolve) => this.reset((error) => resolve(!error)));
     this.#cancelTimer();
     if (!done) this.cut();
+  }
+
+  /** nodemailer calls nobody back when the session ends under a command. A session may see many: none leaves a listener. */
+  #orEnd<T>(ended: T, ask: (resolve: (answer: T) => void) => void): Promise<T> {
+    return new Promise((resolve) => {
+      const onEnd = (): void => resolve(ended);
+      this.once("end", onEnd);
+      ask((answer) => {
+        this.off("end", onEnd);
+        resolve(answer);
+      });
+    });
   }
 
   #limitTime(ms: number): void {

@@ -200,6 +200,18 @@ describe("reuse", () => {
     expect(mx.connections()).toBe(1);
     expect(mx.verbs()).toContain("RSET MAIL");
   });
+
+  it("keeps nothing on a session of each reset", async () => {
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => void warnings.push(warning);
+    process.on("warning", onWarning);
+    await start({ ...secured, recipients: { "bob@acme.test": "550 5.1.1 Unknown" } });
+    for (let transaction = 0; transaction < 15; transaction += 1) await out.attempt(hostOf(mx), verify);
+    expect(mx.connections()).toBe(1);
+    await new Promise(setImmediate); // Node warns of too many listeners in a turn of its own
+    process.off("warning", onWarning);
+    expect(warnings).toEqual([]);
+  });
 });
 
 describe("logging in at a next hop", () => {
