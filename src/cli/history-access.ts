@@ -1,29 +1,20 @@
-/** Where the history is asked: the running gateway over HTTP, or this process over the store of one that is stopped. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+/** What is done with the history, whoever does it. */
 import { createHistoryActions, type Erasure, type HistoryActions, type TraceEntry } from "../admin/history-actions.ts";
 import type { Settings } from "../config/settings.ts";
 import type { ReportFigures } from "../store/history.ts";
-import { type AdminClient, findGateway } from "./admin-client.ts";
-import { answered, bodyOf } from "./answered.ts";
-import { type CliDeps, type ExitCode, refuse } from "./deps.ts";
-import { logOf } from "./queue-access.ts";
+import type { AdminClient } from "./admin-client.ts";
+import { bodyOf } from "./answered.ts";
+import type { CliDeps, ExitCode } from "./deps.ts";
+import { inGatewayOrStore } from "./gateway-or-store.ts";
 
 type Act = (actions: HistoryActions) => Promise<ExitCode>;
 
 export async function withHistory(deps: CliDeps, settings: Settings, act: Act): Promise<ExitCode> {
-  const client = await findGateway(settings);
-  if (client !== undefined && (await client.isAlive())) return answered(deps, () => act(overHttp(client)));
-  if (!existsSync(join(settings.dataDir, "queue.db"))) return act(EMPTY);
-  const opened = await deps.openQueue(settings);
-  if (!opened.ok) return refuse(deps, opened.exitCode, opened.lines);
-  const log = await logOf(deps, settings);
-  try {
-    return await act(createHistoryActions({ history: opened.history, queue: opened.queue, emit: log.emit }));
-  } finally {
-    await log.flush();
-    await opened.close();
-  }
+  return inGatewayOrStore(deps, settings, {
+    running: (client) => act(overHttp(client)),
+    empty: () => act(EMPTY),
+    stopped: ({ history, queue }, emit) => act(createHistoryActions({ history, queue, emit })),
+  });
 }
 
 const EMPTY: HistoryActions = {

@@ -1,21 +1,13 @@
-/**
- * The queue's actions, whoever does them: the running gateway over HTTP, or this process over the store of one that is
- * stopped, which it locks meanwhile. Never both: a gateway that runs and does not answer is an error.
- */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
+/** The queue's actions, whoever does them. */
 import type { ActionResult, QueueActions } from "../admin/queue-actions.ts";
 import type { QueueEntry } from "../admin/queue-entry.ts";
 import { problemOf } from "../admin/queue-query.ts";
-import { loadOrMakeSecret } from "../config/secret-file.ts";
 import type { Settings } from "../config/settings.ts";
-import type { Emit } from "../report/events.ts";
-import { createLog, type Log } from "../report/log.ts";
-import { sentenceOf } from "../report/sentence.ts";
 import type { QueueFilter, QueueTotals } from "../store/queue.ts";
-import { type AdminClient, findGateway } from "./admin-client.ts";
-import { answered, bodyOf } from "./answered.ts";
-import { type CliDeps, type ExitCode, refuse } from "./deps.ts";
+import type { AdminClient } from "./admin-client.ts";
+import { bodyOf } from "./answered.ts";
+import type { CliDeps, ExitCode } from "./deps.ts";
+import { inGatewayOrStore } from "./gateway-or-store.ts";
 
 /** Runs `act` with the queue, and gives it back afterwards. */
 export async function withQueue(
@@ -23,34 +15,18 @@ export async function withQueue(
   settings: Settings,
   act: (actions: QueueActions) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  const client = await findGateway(settings);
-  if (client !== undefined && (await client.isAlive())) return answered(deps, () => act(overHttp(client)));
-  if (!existsSync(join(settings.dataDir, "queue.db"))) return act(EMPTY); // looking must not make a queue
-  const opened = await deps.openQueue(settings);
-  if (!opened.ok) return refuse(deps, opened.exitCode, opened.lines);
-  const log = await logOf(deps, settings);
-  const { actions, ended } = deps.queueActions(settings, { ...opened, emit: log.emit });
-  try {
-    return await act(actions);
-  } finally {
-    await ended();
-    await log.flush();
-    await opened.close();
-  }
-}
-
-/** What is done is logged where the gateway would; its standard output is not there, so people are told instead. */
-export async function logOf(deps: CliDeps, settings: Settings): Promise<Pick<Log, "emit" | "flush">> {
-  if (settings.log.to === "stdout") {
-    const emit: Emit = (event, fields) => {
-      if (event === "queue.action") deps.stderr.write("The gateway is stopped, so this is not in its log.\n");
-      if (event === "admin.action" || event === "admin.denied" || event === "notice.queued")
-        deps.stderr.write(`${sentenceOf(event, fields)}\n`);
-    };
-    return { emit, flush: () => Promise.resolve() };
-  }
-  const hashKey = await loadOrMakeSecret(join(settings.dataDir, "log.key"), deps.random);
-  return createLog(settings.log, { clock: deps.clock, gateway: settings.hostname, worker: 0, hashKey });
+  return inGatewayOrStore(deps, settings, {
+    running: (client) => act(overHttp(client)),
+    empty: () => act(EMPTY),
+    stopped: async (opened, emit) => {
+      const { actions, ended } = deps.queueActions(settings, { ...opened, emit });
+      try {
+        return await act(actions);
+      } finally {
+        await ended();
+      }
+    },
+  });
 }
 
 const NOTHING: ActionResult = { matched: 0, busy: 0 };
