@@ -3,6 +3,7 @@
  * The log has them in any case. It must never fail what it tells of, nor tell of itself: its own trouble is an `error`.
  */
 import { formatDomain, formatMailbox, type Mailbox, parseMailbox } from "./mail/mailbox.ts";
+import { newQueueId } from "./mail/queue-id.ts";
 import { alarmNotice } from "./notify/alarm-notice.ts";
 import { createOwnMail, type OwnMailDeps } from "./own-mail.ts";
 import type { Emit, Events } from "./report/events.ts";
@@ -71,8 +72,8 @@ function readerOf({ policy, postmaster }: Settings, partner: string | null): Rea
 async function write(deps: AlarmMailDeps, alarm: Events["alarm"], { to, partner }: Reader): Promise<void> {
   const { clock, random, snapshot, queue, queued, emit } = deps;
   const { hostname, noticeLanguage, policy } = snapshot().settings;
-  const id = random.bytes(16).toString("hex");
   const now = clock.now();
+  const id = newQueueId(now, random);
   const spoken = policy.ownDomains.find(({ domain }) => domain === formatDomain(to.domain))?.language;
   const { code, state, remedy } = alarm;
   const notice = alarmNotice({

@@ -7,6 +7,7 @@ import { type FallbackContent, fallbackMessage, type OnStep } from "./fallback-m
 import { type Delivery, treatedOf } from "./mail/delivery.ts";
 import type { Recipient } from "./mail/envelope.ts";
 import { mailboxKey } from "./mail/mailbox.ts";
+import { newQueueId } from "./mail/queue-id.ts";
 import type { SmtpReply } from "./mail/smtp-reply.ts";
 import type { Treatment } from "./mail/treatment.ts";
 import type { Emit } from "./report/events.ts";
@@ -57,7 +58,7 @@ export type EncryptStored = (stored: OnStep) => Promise<Encryptions>;
 
 export function createFallback(deps: FallbackDeps): EncryptStored {
   return async (stored) => {
-    const id = deps.random.bytes(16).toString("hex");
+    const id = newQueueId(deps.clock.now(), deps.random);
     const spools = createSpools(deps.queue, id, deps.passed);
     try {
       const encryptions = await encrypt(deps, stored, { id, spools });

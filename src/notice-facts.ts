@@ -2,6 +2,7 @@
 import { demandsEncryption } from "./clear-text.ts";
 import type { Delivery } from "./mail/delivery.ts";
 import { formatDomain, type Mailbox } from "./mail/mailbox.ts";
+import { newQueueId } from "./mail/queue-id.ts";
 import type { NoticeFacts } from "./notify/notice.ts";
 import type { Clock } from "./runtime/clock.ts";
 import type { Random } from "./runtime/random.ts";
@@ -22,11 +23,12 @@ export function createNoticeFacts(deps: NoticeFactsDeps): (delivery: Delivery, t
     const { hostname, postmaster, noticeLanguage, policy } = settings;
     const reader = formatDomain(to.domain);
     const own = policy.ownDomains.find(({ domain, tlsOnlyAlias }) => domain === reader || tlsOnlyAlias === reader);
+    const now = deps.clock.now();
     return {
-      id: deps.random.bytes(16).toString("hex"),
+      id: newQueueId(now, deps.random),
       hostname,
       postmaster,
-      now: deps.clock.now(),
+      now,
       message: delivery.message,
       domain: delivery.domain,
       header: await headerOf(deps.queue, delivery.message.id, delivery.content),

@@ -4,6 +4,7 @@
  */
 import { type Delivery, laneOf, type MessageFacts } from "./mail/delivery.ts";
 import { fromDomain, messageIdOf } from "./mail/header-field.ts";
+import { newQueueId } from "./mail/queue-id.ts";
 import { reply, type SmtpReply } from "./mail/smtp-reply.ts";
 import type { Transaction } from "./mail/transaction.ts";
 import type { Treated } from "./mail/treatment.ts";
@@ -100,8 +101,8 @@ interface Begun {
 }
 
 function begin(deps: ReceiveDeps, { envelope, client, header }: Transaction): Begun {
-  const id = deps.random.bytes(16).toString("hex");
   const at = deps.clock.now();
+  const id = newQueueId(at, deps.random);
   const { outbound, ruled: rule, bounceLifetimeMs } = deps.policy();
   const { reversePath } = envelope;
   const ruled = rule({ header, reversePath, recipients: envelope.recipients });

@@ -5,6 +5,7 @@
 import type { Course, Delivery, LastEnding, MessageFacts } from "../mail/delivery.ts";
 import { formatDomain, formatMailbox, formatReversePath } from "../mail/mailbox.ts";
 import type { PeerReply, Reason } from "../mail/outcome.ts";
+import { isQueueId } from "../mail/queue-id.ts";
 import {
   type FinishedMessage,
   type NewContent,
@@ -20,11 +21,10 @@ import type { DeliveryRow, FilterRow, GoneRow, KeyRow, MessageRow } from "./sqli
 
 /** More than recipients of a message. */
 const MOST_PARTS = 65_535;
-const MESSAGE_ID = /^[0-9a-f]{32}$/;
 
-/** Ids become file names: only our own random hex does. */
+/** Ids become file names: only our own do. */
 export function checkMessageId(id: string): void {
-  if (!MESSAGE_ID.test(id)) throw new TypeError("A message id is 32 hex digits");
+  if (!isQueueId(id)) throw new TypeError("A message id is 32 hex digits");
 }
 
 /** Part of a file name, too. */
@@ -97,7 +97,7 @@ export function toFilterRow(filter: QueueFilter, keys: StoreKeys): FilterRow {
   if (messageId !== undefined) tags.push(tagOf(keys.tagging, "message-id", messageId));
   return {
     tags,
-    ...(id !== undefined && (MESSAGE_ID.test(id) ? { messageId: id } : { deliveryId: id })),
+    ...(id !== undefined && (isQueueId(id) ? { messageId: id } : { deliveryId: id })),
     ...(domain !== undefined && { domain }),
     ...(partner !== undefined && { partner }),
     ...(reason !== undefined && { reason }),

@@ -46,7 +46,7 @@ it("says nothing but EHLO, STARTTLS and QUIT to a host that has not been let thr
 });
 
 it("delivers before, during and after a roll-over, and not once the host shows what is not published", async () => {
-  const attempt = (from: string) => mailMore(world, played.gateway, { from, to: ROLLING });
+  const attempt = (from: string) => mailMore(world, played, { from, to: ROLLING });
   expect(await attempt("before@own.test")).toMatchObject({ ending: "dane-ee", crossed: true });
   await world.namespace.call("changeMx", "mx.rolling.dane.test", { tls: sheet.renewed });
   expect(await attempt("after@own.test")).toMatchObject({ ending: "dane-ee", crossed: true });
@@ -58,7 +58,7 @@ it("asks each question of DNS once while the answers last", async () => {
   const count = async () => Number(/^total\.num\.queries=(\d+)/m.exec(await world.unbound.statistics())?.[1]);
   const asked = async (from: string) => {
     const before = await count();
-    expect(await mailMore(world, played.gateway, { from, to: COLD })).toMatchObject({ ending: "dane-ee" });
+    expect(await mailMore(world, played, { from, to: COLD })).toMatchObject({ ending: "dane-ee" });
     return (await count()) - before;
   };
   expect(await asked("cold@own.test")).toBe(4); // MX, A, AAAA, TLSA

@@ -53,7 +53,7 @@ it("raises an alarm for a partner whose policy cannot be had [RFC 8461 §3.3]", 
 });
 
 it("goes by a kept policy when its host is gone, a new one is announced, and the gateway was restarted", async () => {
-  const attempt = (from: string) => mailMore(world, gateway, { from, to: "may@kept.sts.test" });
+  const attempt = (from: string) => mailMore(world, { ...played, gateway }, { from, to: "may@kept.sts.test" });
   const waits = { ending: "waits certificate-not-trusted", crossed: false };
   await world.namespace.call("closePolicyHost", "mta-sts.kept.sts.test");
   await world.namespace.call("changeMx", "mx.kept.sts.test", { tls: sheet.selfSigned });
@@ -66,7 +66,7 @@ it("goes by a kept policy when its host is gone, a new one is announced, and the
 });
 
 it("fetches a policy anew when another id is announced, and not before [RFC 8461 §3.3]", async () => {
-  const attempt = (from: string) => mailMore(world, gateway, { from, to: "may@changing.sts.test" });
+  const attempt = (from: string) => mailMore(world, { ...played, gateway }, { from, to: "may@changing.sts.test" });
   await world.namespace.call("changeMx", "mx.changing.sts.test", { tls: sheet.selfSigned });
   await world.namespace.call("changePolicyHost", "mta-sts.changing.sts.test", { answer: httpAnswer(policy("none")) });
   expect(await attempt("old@own.test")).toMatchObject({ ending: "waits certificate-not-trusted", crossed: false });

@@ -13,6 +13,9 @@ import type { Workbench } from "../rig/workbench.ts";
 import type { World } from "../rig/world.ts";
 import { type Case, type Ending, POLICIES, type PolicyName } from "./case.ts";
 
+/** What has been told by then has had its turn. */
+const AT_ONCE_MS = 3_000;
+
 export interface Row {
   readonly one: Case;
   readonly policy: PolicyName;
@@ -102,12 +105,22 @@ async function attemptEach(site: Site, gateway: Gateway, rows: readonly Row[]): 
   };
   await eventually("the end of the first attempts", quiet, { within: 60_000 });
   for (const { sender } of left()) {
-    const { queueId } = await gateway.logged("message.accepted", (line) => line["sender"] === sender);
-    expect(await site.command("queue", "retry", queueId)).toMatchObject({ code: 0 });
-    await gateway.logged("delivery", (line) => line["sender"] === sender);
+    const its = (line: LogLine) => line["sender"] === sender;
+    const { queueId } = await gateway.logged("message.accepted", its);
+    await sendOn({ site, gateway }, queueId, its);
   }
   expect(left()).toEqual([]);
   return firstBySender(gateway.log);
+}
+
+/** It waits behind what has closed its destination. */
+async function sendOn(
+  { site, gateway }: Pick<Played, "site" | "gateway">,
+  queueId: string,
+  its: (line: LogLine) => boolean,
+): Promise<LogLine> {
+  expect(await site.command("queue", "retry", queueId)).toMatchObject({ code: 0 });
+  return gateway.logged("delivery", its);
 }
 
 function firstBySender(log: readonly LogLine[]): Map<string, LogLine> {
@@ -149,11 +162,13 @@ export function expectNothingElse(rows: readonly Row[], { record }: Played): voi
 /** One more message; its ending, and whether a host heard of it. */
 export async function mailMore(
   world: World,
-  gateway: Gateway,
+  { site, gateway }: Pick<Played, "site" | "gateway">,
   { from, to }: { readonly from: string; readonly to: string },
 ): Promise<{ ending: string; event: LogLine; crossed: boolean }> {
   await world.namespace.call("submit", gateway.port(), [{ from, to }]);
-  const event = await gateway.logged("delivery", (line) => line["sender"] === from);
+  const its = (line: LogLine) => line["sender"] === from;
+  const { queueId } = await gateway.logged("message.accepted", its);
+  const event = await gateway.logged("delivery", its, AT_ONCE_MS).catch(() => sendOn({ site, gateway }, queueId, its));
   const record = await world.namespace.call("record");
   const lines = Object.values(record).flatMap(({ commands }) => commands.map(({ line }) => line));
   return { ending: endingOf(event), event, crossed: lines.some((line) => line.includes(`<${from}>`)) };

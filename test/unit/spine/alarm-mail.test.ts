@@ -67,7 +67,7 @@ describe("an alarm", () => {
       [
         "notice.queued",
         {
-          queueId: "01".repeat(16),
+          queueId: `01a3185c5000${"01".repeat(10)}`,
           about: "mail-waiting",
           kind: "alarm",
           recipient: "anna@example.org",
