@@ -30,7 +30,7 @@ const SLICE = 500;
 const WEIGHT = 500;
 const NEWEST = Number.MAX_SAFE_INTEGER;
 
-export function createHistory(deps: HistoryDeps): HistoryStore {
+export function createSealedHistory(deps: HistoryDeps): HistoryStore {
   const { link, run, random } = deps;
   const keys = createHistoryKeys(deps.key);
   return {

@@ -18,7 +18,7 @@ import { type FinishedMessage, type QueueStore, StoreError } from "./queue.ts";
 import { createMessageKey, type MessageKey, sealCourse, sealDetail, unseal } from "./seal.ts";
 import { checkMessageId, checkPart, openKeyRow, saidOf, toDelivery, toFinished } from "./sealed-rows.ts";
 import type { HistoryStore } from "./history.ts";
-import { createHistory } from "./sealed-history.ts";
+import { createSealedHistory } from "./sealed-history.ts";
 import { createPolicyCache } from "./policy-cache.ts";
 import { createSpool } from "./spool.ts";
 import type { Link } from "./sqlite-link.ts";
@@ -130,7 +130,7 @@ function assemble(base: {
       finish: (gone) => finish(parts, gone),
     }),
     policies: createPolicyCache(link, operations.run),
-    history: createHistory({
+    history: createSealedHistory({
       key: keys.history,
       link,
       random: deps.random,

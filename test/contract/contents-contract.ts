@@ -1,26 +1,14 @@
 /** What every engine of the queue must do with several contents of one message. Called as `queueContract` is. */
 import { randomBytes } from "node:crypto";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { NewMessage, QueueStore } from "../../src/store/queue.ts";
+import { type EngineUnderTest, storeForEach } from "./engine-under-test.ts";
 import { bodyOf, newId, NOW, prepare, prepareSeveral, put, putSeveral, spoolBody, wholeOf } from "./messages.ts";
-import type { EngineUnderTest } from "./queue-contract.ts";
 
 export function contentsContract(engine: EngineUnderTest): void {
   describe(`several contents of one message on ${engine.name}`, () => {
-    let store: Awaited<ReturnType<EngineUnderTest["create"]>>;
     let queue: QueueStore;
-    beforeEach(async () => {
-      store = await engine.create();
-      queue = await store.open();
-    });
-    afterEach(async () => {
-      await queue.close();
-      await store.destroy();
-    });
-    const reopen = async (): Promise<void> => {
-      await queue.close();
-      queue = await store.open();
-    };
+    const reopen = storeForEach(engine, (opened) => void (queue = opened));
 
     it.each<[string, number[], number[]]>([
       ["that share a small body", [5_000], [0, 0, 0]],

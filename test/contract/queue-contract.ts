@@ -1,35 +1,18 @@
 /** What every engine of the queue must do. An engine's test file calls this with a way to open its store. */
 import { randomBytes } from "node:crypto";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { formatMailbox } from "../../src/mail/mailbox.ts";
 import type { QueueFilter, QueueStore } from "../../src/store/queue.ts";
+import { type EngineUnderTest, storeForEach } from "./engine-under-test.ts";
 import { bodyOf, newId, NOW, prepare, put, spoolBody } from "./messages.ts";
-
-export interface EngineUnderTest {
-  readonly name: string;
-  /** An empty store; each `open` opens it as a newly started gateway would. */
-  readonly create: () => Promise<{ readonly open: () => Promise<QueueStore>; readonly destroy: () => Promise<void> }>;
-}
 
 const NONE: ReadonlySet<string> = new Set();
 const LATER = { at: NOW + 60_000, reason: "connection-failed", detail: "No answer from mx.partner.test" } as const;
 
 export function queueContract(engine: EngineUnderTest): void {
   describe(`the queue on ${engine.name}`, () => {
-    let store: Awaited<ReturnType<EngineUnderTest["create"]>>;
     let queue: QueueStore;
-    beforeEach(async () => {
-      store = await engine.create();
-      queue = await store.open();
-    });
-    afterEach(async () => {
-      await queue.close();
-      await store.destroy();
-    });
-    const reopen = async (): Promise<void> => {
-      await queue.close();
-      queue = await store.open();
-    };
+    const reopen = storeForEach(engine, (opened) => void (queue = opened));
     const states = async (): Promise<string[]> => (await queue.list({})).map(({ state }) => state);
 
     describe("keeps", () => {

@@ -1,28 +1,16 @@
 /** What every engine of the queue must do for people who stop, seize, release and count mail. Called as `queueContract` is. */
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { DeliveryState, QueueFilter, QueueStore } from "../../src/store/queue.ts";
+import { type EngineUnderTest, storeForEach } from "./engine-under-test.ts";
 import { NOW, prepare, put, type Wanted } from "./messages.ts";
-import type { EngineUnderTest } from "./queue-contract.ts";
 
 const LATER = { at: NOW + 60_000, reason: "connection-failed", detail: "No answer from mx.partner.test" } as const;
 const YEAR = 365 * 86_400_000;
 
 export function stoppingContract(engine: EngineUnderTest): void {
   describe(`what a person stops on ${engine.name}`, () => {
-    let store: Awaited<ReturnType<EngineUnderTest["create"]>>;
     let queue: QueueStore;
-    beforeEach(async () => {
-      store = await engine.create();
-      queue = await store.open();
-    });
-    afterEach(async () => {
-      await queue.close();
-      await store.destroy();
-    });
-    const reopen = async (): Promise<void> => {
-      await queue.close();
-      queue = await store.open();
-    };
+    const reopen = storeForEach(engine, (opened) => void (queue = opened));
     const states = async (filter: QueueFilter = {}): Promise<DeliveryState[]> =>
       (await queue.list(filter)).map(({ state }) => state);
     const add = async (wanted: Wanted = {}): Promise<string> => `${(await put(queue, wanted)).facts.id}-0`;

@@ -2,31 +2,19 @@
  * What every engine of the queue must do with what waits: expiry, delay notices, closed destinations, a clock that was
  * put right, and what changes of a delivery that goes on. Called as `queueContract` is.
  */
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Course } from "../../src/mail/delivery.ts";
 import type { CourseChange, NewMessage, QueueItem, QueueStore } from "../../src/store/queue.ts";
+import { type EngineUnderTest, storeForEach } from "./engine-under-test.ts";
 import { NOW, prepare, put, type Wanted } from "./messages.ts";
-import type { EngineUnderTest } from "./queue-contract.ts";
 
 const LATER = { at: NOW + 60_000, reason: "connection-failed", detail: "No answer from mx.partner.test" } as const;
 const HOUR = 3_600_000;
 
 export function waitingContract(engine: EngineUnderTest): void {
   describe(`what waits on ${engine.name}`, () => {
-    let store: Awaited<ReturnType<EngineUnderTest["create"]>>;
     let queue: QueueStore;
-    beforeEach(async () => {
-      store = await engine.create();
-      queue = await store.open();
-    });
-    afterEach(async () => {
-      await queue.close();
-      await store.destroy();
-    });
-    const reopen = async (): Promise<void> => {
-      await queue.close();
-      queue = await store.open();
-    };
+    const reopen = storeForEach(engine, (opened) => void (queue = opened));
     /** Stores them in this order; answers the ids of their first deliveries. */
     const putAll = async (...wanted: Wanted[]): Promise<string[]> => {
       const ids: string[] = [];
