@@ -174,16 +174,16 @@ function stsFailed(emit: Emit): (trouble: StsTrouble) => void {
 
 /** Slots are counted by where the mail of a lane goes. */
 function wayUnder({ decide, settings }: Snapshot, lane: string, now: number): Way {
-  const { domain, via, level, partner } = readLane(lane);
+  const { domain, via, partner, ...less } = readLane(lane);
   const parsed = parseMailDomain(domain);
   const [address] = settings.policy.partners.find(({ id }) => id === partner)?.addresses ?? [];
   // Of a partner that a reload has taken away the mail goes as the rest of its domain does.
   const one =
     (address === undefined ? undefined : parseMailbox(address)) ??
     (parsed && { localPart: "postmaster", domain: parsed });
-  if (one === undefined) return { host: via ?? domain, policy: policyName(null, level) };
+  if (one === undefined) return { host: via ?? domain, policy: policyName(null, less) };
   const outbound = decide(one, now);
-  return { host: via ?? destinationOf(outbound, domain), policy: policyName(outbound.partner, level) };
+  return { host: via ?? destinationOf(outbound, domain), policy: policyName(outbound.partner, less) };
 }
 
 function longestLifetime({ settings: { policy } }: Snapshot): number {

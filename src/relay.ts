@@ -112,7 +112,7 @@ function withPolicy(report: AttemptReport, delivery: Delivery, attempts: readonl
       (outcome) => outcome.kind === "deferred" && outcome.reason === reason && outcome.detail === detail,
     ),
   );
-  const policy = policyName(closing?.outbound.partner ?? null, readLane(laneOf(delivery)).level);
+  const policy = policyName(closing?.outbound.partner ?? null, readLane(laneOf(delivery)));
   return { ...report, closedBy: { ...closedBy, policy } };
 }
 
@@ -122,13 +122,14 @@ function parks(attempts: readonly Tried[]): boolean {
 }
 
 /**
- * What closed a destination by TLS says nothing of an address with a partner of its own, nor of mail from which what is
- * published was lifted: those waited with the rest, and none ends without an attempt of its own.
+ * What closed a destination by TLS says nothing of an address that got a partner of its own, nor of mail from which what is
+ * published was lifted, while they waited with the rest: none of them ends without an attempt of its own.
  */
 function speaksFor({ tls, policy }: Closed, { delivery, outbound, way }: Part): boolean {
   if (tls !== true) return true;
-  const own = policyName(outbound.partner, readLane(laneOf(delivery)).level);
-  return (policy ?? own) === own && !demandsOn(delivery, way.tls).lifted;
+  const lane = readLane(laneOf(delivery));
+  const own = policyName(outbound.partner, lane);
+  return (policy ?? own) === own && (lane.lifted === true || !demandsOn(delivery, way.tls).lifted);
 }
 
 function untried({ delivery }: Part, { reason, detail }: Closed): Trial {

@@ -2,9 +2,10 @@
  * The policy of a recipient on the way that its mail takes now: a person's reroute, a step of the ladder, what rules say
  * of next hop and S/MIME. Pure. Another way never changes a demand, but for a message that the S/MIME step has made.
  */
-import { type Delivery, type Fallback, laneFor, laneOf, readLane, treatedOf } from "../mail/delivery.ts";
+import { type Apart, type Delivery, type Fallback, laneFor, laneOf, readLane, treatedOf } from "../mail/delivery.ts";
 import { destinationOf } from "./decide.ts";
 import { stepsTaken } from "./ladder.ts";
+import { demandsOn } from "./message-demand.ts";
 import type { LadderStep, NextHop, OutboundPolicy, Rule } from "./policy.ts";
 import { ruledSmime } from "./rules.ts";
 
@@ -30,17 +31,18 @@ function matchedOf({ message, recipients }: Delivery, rules: readonly Rule[]): r
   });
 }
 
-/** What mail on this course is claimed by: its domain, unless it goes another way, or at another level, than the rest. */
+/** What mail on this course is claimed by: its domain, unless it is apart from the rest. */
 export function laneOn(delivery: Delivery, outbound: OutboundPolicy, rules: readonly Rule[]): string {
   const { nextHop, tls } = onCourse(delivery, outbound, rules);
   const via = nextHop === outbound.nextHop ? undefined : destinationOf({ nextHop }, delivery.domain);
+  const level = tls === outbound.tls ? undefined : tls.level;
   const { partner } = readLane(laneOf(delivery));
-  return laneFor(delivery.domain, { via, level: tls === outbound.tls ? undefined : tls.level, partner });
+  return laneFor(delivery.domain, { via, level, lifted: demandsOn(delivery, tls).lifted, partner });
 }
 
-/** What is counted as one policy where TLS closes a destination: a partner's, and of that what goes at another level apart. */
-export function policyName(partner: string | null, level: string | undefined): string {
-  return level === undefined ? (partner ?? "") : `${partner ?? ""} at ${level}`;
+/** What is counted as one policy where TLS closes a destination: a partner's, and apart from that what demands less in a lane. */
+export function policyName(partner: string | null, { level, lifted }: Pick<Apart, "level" | "lifted">): string {
+  return laneFor(partner ?? "", { level, lifted });
 }
 
 /** The nearest word counts; undefined: the way that the policy says. */

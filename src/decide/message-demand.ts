@@ -28,7 +28,7 @@ export interface Demands {
 
 const AUTHENTICATED = { level: "authenticated", by: "message" } as const;
 
-export function demandsOn({ message, recipients }: Delivery, tls: TlsPolicy): Demands {
+export function demandsOn({ message, recipients }: Pick<Delivery, "message" | "recipients">, tls: TlsPolicy): Demands {
   const { envelope, demands } = message;
   const isFor = (positions: readonly number[] | undefined): boolean =>
     positions === undefined || recipients.some(({ position }) => positions.includes(position));

@@ -92,20 +92,23 @@ export interface Apart {
   readonly via?: string | undefined;
   /** Another level. */
   readonly level?: string | undefined;
+  /** What the domain publishes is not demanded of it (`TLS-Required: No`). */
+  readonly lifted?: boolean | undefined;
   /** Another partner than the domain's: that of its address. */
   readonly partner?: string | undefined;
 }
 
-const [VIA, AT, FOR] = [" via ", " at ", " for "]; // no domain has a blank; a partner's id may, and stands last
+const [VIA, AT, LIFTED, FOR] = [" via ", " at ", " lifted", " for "]; // no domain has a blank; a partner's id may, and stands last
 
 /**
- * Mail of a domain that takes another way than the rest, goes at another level or under a partner of its own waits apart,
- * so that what closes the one does not hold up the other.
+ * Mail of a domain that takes another way than the rest, goes at another level, without what is published or under a partner
+ * of its own waits apart, so that what closes the one does not hold up the other.
  */
-export function laneFor(domain: string, { via, level, partner }: Apart): string {
+export function laneFor(domain: string, { via, level, lifted, partner }: Apart): string {
   const parts = [
     [VIA, via],
     [AT, level],
+    [LIFTED, lifted === true ? "" : undefined],
     [FOR, partner],
   ] as const;
   return parts.reduce((lane, [word, part]) => (part === undefined ? lane : `${lane}${word}${part}`), domain);
@@ -117,12 +120,14 @@ export function laneOf({ domain, lane }: Pick<Delivery, "domain" | "lane">): str
 
 export function readLane(lane: string): Apart & { readonly domain: string } {
   const [before = "", ...ids] = lane.split(FOR);
-  const [way = "", level] = before.split(AT, 2);
+  const lifted = before.endsWith(LIFTED);
+  const [way = "", level] = (lifted ? before.slice(0, -LIFTED.length) : before).split(AT, 2);
   const [domain = "", via] = way.split(VIA, 2);
   return {
     domain,
     ...(via !== undefined && { via }),
     ...(level !== undefined && { level }),
+    ...(lifted && { lifted }),
     ...(ids.length > 0 && { partner: ids.join(FOR) }),
   };
 }

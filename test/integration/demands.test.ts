@@ -88,6 +88,18 @@ describe("TLS-Required: No [RFC 8689 §3]", { timeout: 2 * LONG_MS }, () => {
     expect(await line(rig, "delivery")).toMatchObject({ outcome: "delivered" });
     expect(namesOf(toAcme(rig)[0]!.content)).toContain("tls-required");
   });
+  it("goes although other mail of the same policy waits for what the domain publishes", async () => {
+    const queue = { retry: ["1h"], reserve: "1MiB" };
+    const rig = await started(proven, { ...sts({ tls_required_no: "honour" }), queue });
+    rig.dns.zones["_mta-sts.acme.test"] = { TXT: ["v=STSv1; id=1;"] };
+    rig.dns.zones["mta-sts.acme.test"] = { A: ["127.0.0.1"] };
+    await submit(rig.site, { to: "bea@acme.test", content: letter() });
+    expect(await line(rig, "delivery")).toMatchObject({ outcome: "deferred", reason: "sts-policy-fetch-error" });
+    await submit(rig.site, { to: "bea@acme.test", content: wish });
+    const delivered = await line(rig, "delivery", outcome("delivered"));
+    expect(toAcme(rig).map(({ content }) => namesOf(content).includes("tls-required"))).toEqual([true]);
+    expect(delivered["attempt"]).toBe(1);
+  });
   it("never lifts the level", async () => {
     const rig = await started(plain, { outbound: { tls: { level: "encrypt", tls_required_no: "honour" } } });
     await submit(rig.site, { to: "bea@acme.test", content: wish });

@@ -79,11 +79,13 @@ describe("a message that the S/MIME step has made", () => {
     expect(onCourse(made(true), { ...laddered, origins }, []).exception?.origin).toEqual(at);
   });
   it.each([
-    ["acme", undefined, "acme"],
-    [null, undefined, ""],
-    ["acme", "encrypt", "acme at encrypt"],
-    [null, "encrypt", " at encrypt"],
-  ])("is closed apart by TLS: %j at %j is %j", (partner, level, name) => expect(policyName(partner, level)).toBe(name));
+    ["acme", {}, "acme"],
+    [null, {}, ""],
+    ["acme", { level: "encrypt" }, "acme at encrypt"],
+    [null, { level: "encrypt" }, " at encrypt"],
+    ["acme", { lifted: true }, "acme lifted"],
+    [null, { level: "encrypt", lifted: true }, " at encrypt lifted"],
+  ])("is closed apart by TLS: %j at %j is %j", (partner, less, name) => expect(policyName(partner, less)).toBe(name));
   it("goes over TLS also while its policy is only reported", () => {
     const reported = outbound({ tls: secure.tls, onExpiry: [smime], mode: "report", reportEndsAt: 1 });
     expect(onCourse(made(true), reported, [])).toMatchObject({ mode: "enforce", tls: { level: "encrypt" } });
@@ -114,12 +116,19 @@ describe("a message that the S/MIME step has made", () => {
       "acme.example via [backup.example]:25 at encrypt",
     ],
     [
+      "what asks to be sent without what its domain publishes, where that is honoured, apart",
+      delivery({ message: { ...facts, demands: { tlsRequiredNo: true } }, course: { step: 1 } }),
+      "acme.example via [backup.example]:25 lifted",
+    ],
+    [
       "what is for a partner given by address, apart from its domain on every way",
       delivery({ lane: "acme.example for joint", course: { step: 1 } }),
       "acme.example via [backup.example]:25 for joint",
     ],
   ])("%s", (_, on, lane) => {
-    const policy = outbound({ tls: secure.tls, onExpiry: [backup, smime] });
+    const wished = on.message.demands?.tlsRequiredNo === true;
+    const honouring = tls({ level: "verify", tlsRequiredNo: "honour" });
+    const policy = outbound({ tls: wished ? honouring : secure.tls, onExpiry: [backup, smime] });
     expect(laneOn(on, policy, [])).toBe(lane);
   });
 });
