@@ -1,6 +1,6 @@
 /** What a list of the queue shows of one delivery: its envelope, its times and its last answer, never its content. */
 import { describeNextHop } from "../decide/decide.ts";
-import type { Client } from "../mail/delivery.ts";
+import type { Client, Fallback } from "../mail/delivery.ts";
 import { formatMailbox, formatReversePath } from "../mail/mailbox.ts";
 import type { DeliveryState, QueueFilter, QueueItem } from "../store/queue.ts";
 
@@ -16,6 +16,10 @@ export interface QueueEntry {
   readonly partner: string | null;
   /** Where a person has sent it, in place of what is configured. */
   readonly route: string | null;
+  /** Steps of `on_expiry` that it has taken; the last of them is in force. */
+  readonly step: number;
+  /** It was made of this message by the S/MIME step of the ladder. */
+  readonly fallback: { readonly of: string; readonly approvedBy: string } | null;
   /** Octets. */
   readonly size: number;
   readonly received: string;
@@ -46,6 +50,8 @@ export function toEntry(item: QueueItem): QueueEntry {
     domain: delivery.domain,
     partner,
     route: course?.route === undefined ? null : describeNextHop(course.route),
+    step: course?.step ?? 0,
+    fallback: message.fallback === undefined ? null : made(message.fallback),
     size: message.size,
     received: iso(message.receivedAt),
     attempts: delivery.attempts,
@@ -59,6 +65,10 @@ export function toEntry(item: QueueItem): QueueEntry {
     content: delivery.content,
     cursor: item.cursor ?? delivery.id,
   };
+}
+
+function made({ of, approvedBy }: Fallback): QueueEntry["fallback"] {
+  return { of, approvedBy };
 }
 
 const PAGE = 1_000;

@@ -5,6 +5,7 @@
  */
 import { formatDomain, formatMailbox, parseMailbox, parseMailDomain } from "../mail/mailbox.ts";
 import type { Events } from "../report/events.ts";
+import { isReason } from "../report/remedy.ts";
 import type { QueueFilter } from "../store/queue.ts";
 
 export interface BadRequest {
@@ -37,7 +38,8 @@ const READERS: Readonly<Record<Word, Reader>> = {
     const recipient = readAddress(text);
     return recipient === undefined ? "Write a whole address." : { recipient };
   },
-  reason: (text) => (/^[0-9a-z-]{1,60}$/.test(text) ? { reason: text } : "Write a reason, as certificate-expired."),
+  reason: (text) =>
+    isReason(text) ? { reason: text } : "Write a reason as the queue's list shows it, as certificate-expired.",
   older_than: (text, now) => {
     const ms = readAge(text);
     return ms === undefined ? "Write an age, as 30s, 15m, 4h or 2d." : { before: now - ms };

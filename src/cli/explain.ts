@@ -70,10 +70,8 @@ interface Asked {
 }
 
 function factsOf(deps: CliDeps, asked: Asked): Fact[] {
-  const { policy, outbound, recipient, now } = asked;
-  const { tls, exception } = outbound;
-  const at = (path: string) => originOf(deps, outbound, path);
-  const hops = outbound.nextHop.map((hop) => (hop.kind === "mx" ? "mx" : describeNextHop(hop)));
+  const { outbound, now } = asked;
+  const { exception } = outbound;
   const facts: (Fact | undefined)[] = [
     {
       key: "source",
@@ -90,6 +88,18 @@ function factsOf(deps: CliDeps, asked: Asked): Fact[] {
           text: "outbound.unlisted is refuse, and no partner file names this destination",
         },
     exception && exceptionFact(deps, exception, now),
+    ...(outbound.permitted ? wayFacts(deps, asked) : []),
+  ];
+  return facts.filter((fact) => fact !== undefined);
+}
+
+/** What mail for it must meet, and what is done to it. */
+function wayFacts(deps: CliDeps, asked: Asked): (Fact | undefined)[] {
+  const { policy, outbound, recipient, now } = asked;
+  const { tls } = outbound;
+  const at = (path: string) => originOf(deps, outbound, path);
+  const hops = outbound.nextHop.map((hop) => (hop.kind === "mx" ? "mx" : describeNextHop(hop)));
+  return [
     { key: "nextHop", label: "next hop", value: hops, text: hopText(asked, hops), ...at("next_hop") },
     { key: "level", label: "level", value: tls.level, text: tls.level, ...at("tls.level") },
     { key: "proof", label: "", value: PROOF[tls.level], text: PROOF[tls.level] },
@@ -116,7 +126,6 @@ function factsOf(deps: CliDeps, asked: Asked): Fact[] {
     smimeFact(outbound.treatment, at),
     dkimFact(outbound.treatment, at),
   ];
-  return facts.filter((fact) => fact !== undefined);
 }
 
 function lifetimeFact({ policy, outbound }: Asked, origin: { origin?: string }): Fact {

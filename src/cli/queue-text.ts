@@ -93,6 +93,14 @@ function many(number: number, noun: string): string {
   return count(number, noun).replace(/^\d+/, grouped(number));
 }
 
+function ladder({ step, fallback }: QueueEntry): [string, string][] {
+  const made =
+    fallback && `made of ${fallback.of} by S/MIME after its time had passed, approved by ${fallback.approvedBy}`;
+  const taken = step === 0 ? null : `step ${step} of on_expiry is in force`;
+  const text = [made, taken].filter((part) => part !== null).join("; ");
+  return text === "" ? [] : [["ladder", text]];
+}
+
 /** All there is to one delivery, but its content. */
 export function printEntry(deps: CliDeps, entry: QueueEntry): void {
   const paint = painter(deps.stdout, deps.env);
@@ -107,6 +115,7 @@ export function printEntry(deps: CliDeps, entry: QueueEntry): void {
     ["to", entry.recipients.join(", ")],
     ["partner", entry.partner ?? "none"],
     ...(entry.route === null ? [] : [["next hop", `${entry.route}, where a person has sent it`] as [string, string]]),
+    ...ladder(entry),
     ["message-id", entry.messageId ?? "none"],
     ["size", size(entry.size)],
     ["received", `${entry.received} by ${entry.listener}`],

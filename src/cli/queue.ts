@@ -139,6 +139,8 @@ async function withFilter(
   if (problem !== undefined) return refuse(deps, EXIT.usage, [sentence(problem)]);
   const settings = await loadSettings(deps, common);
   if (typeof settings === "number") return settings;
+  if (partner !== undefined && !settings.policy.partners.some(({ id: known }) => known === partner))
+    deps.stderr.write(`There is no partner file ${JSON.stringify(`${partner}.yaml`)} (any more).\n`);
   return withQueue(deps, settings, (actions) => act(actions, read.filter));
 }
 

@@ -5,6 +5,10 @@ export function remedyFor(reason: Reason): string {
   return REMEDIES[reason];
 }
 
+export function isReason(text: string): text is Reason {
+  return Object.hasOwn(REMEDIES, text);
+}
+
 const REMEDIES: Readonly<Record<Reason, string>> = {
   "starttls-not-supported":
     "Ask the administrators of the other side to offer STARTTLS; nothing crosses in clear meanwhile.",

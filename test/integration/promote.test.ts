@@ -98,7 +98,26 @@ describe("promote", { timeout: 2 * LONG_MS }, () => {
     expect(await desk.text()).toBe(FILE);
   });
 
-  it("asks nothing with --yes, nor where nothing would have waited; works on a stopped gateway", async () => {
+  it("asks nothing where nothing would have waited", async () => {
+    const desk = await createDesk(FILE.replace("{level: verify, match: [gate.acme.test]}", "{level: encrypt}"));
+    await submit(desk.site, { to: "bert@acme.test", content: letter() });
+    await delivered(desk.site, "bert@acme.test");
+    const ran = await desk.sealpost("promote acme");
+    expect(ran).toMatchObject({ code: 0, error: "" });
+    expect(ran.out).toContain("Would have deferred none of 1 delivery since");
+  });
+
+  it("asks where nothing was tried, for nobody knows then", async () => {
+    const desk = await createDesk();
+    expect(await desk.sealpost("promote acme", typed("no\n"))).toMatchObject({
+      code: 1,
+      out: expect.stringContaining("Nothing was tried in report mode") as string,
+      error: expect.stringContaining("Enforce it?") as string,
+    });
+    expect(await desk.text()).toBe(FILE);
+  });
+
+  it("asks nothing with --yes; works on a stopped gateway", async () => {
     const desk = await createDesk();
     await reported(desk, "bert@acme.test");
     await desk.site.gateway().stop("test");
@@ -111,9 +130,8 @@ describe("promote", { timeout: 2 * LONG_MS }, () => {
     });
     expect(await desk.text()).toBe(PROMOTED);
     await desk.site.write("config/partners/fresh.yaml", FILE.replace("[acme.test]", "[fresh.test]"));
-    const fresh = await desk.sealpost("promote fresh");
+    const fresh = await desk.sealpost("promote fresh --yes");
     expect(fresh).toMatchObject({ code: 0, error: "" });
-    expect(fresh.out).toContain("Nothing was tried in report mode");
     expect(fresh.out).toContain("The gateway is stopped: its next start enforces it.");
   });
 
@@ -150,7 +168,7 @@ describe("promote", { timeout: 2 * LONG_MS }, () => {
     const desk = await createDesk(own);
     await desk.configure({ mode: "report", report_until: until });
     expect((await desk.sealpost("reload")).code).toBe(0);
-    const ran = await desk.sealpost("promote acme");
+    const ran = await desk.sealpost("promote acme --yes");
     expect(ran).toMatchObject({ code: 0 });
     expect(ran.out).toContain("report mode comes from sealpost.yaml, and stays there for others");
     expect(await desk.text()).toBe(

@@ -350,3 +350,17 @@ it("what is not there is an answer of no: exit 1", { timeout: 2 * LONG_MS }, asy
     expect(ran).toMatchObject({ code: 1, out: "" });
   }
 });
+
+describe("a filter by a word that is none", { timeout: 2 * LONG_MS }, () => {
+  it("is refused where it names a reason, and told of where it names a partner without a file", async () => {
+    const desk = await createDesk();
+    await desk.waiting("bert@acme.test");
+    const reason = await desk.sealpost(["queue", "list", "--reason", "starttls-not-suported"]);
+    expect(reason).toMatchObject({ code: 64, out: "" });
+    expect(reason.error).toContain('"starttls-not-suported" does not fit reason');
+    const partner = await desk.sealpost(["queue", "hold", "--partner", "acmee"]);
+    expect(partner).toMatchObject({ code: 0, error: 'There is no partner file "acmee.yaml" (any more).\n' });
+    expect(partner.out).toContain("0 deliveries");
+    expect(await desk.state()).toBe("waiting");
+  });
+});

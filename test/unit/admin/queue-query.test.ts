@@ -43,6 +43,8 @@ describe("a queue filter", () => {
     ["two of one", { domain: ["a.example", "b.example"] }, "once"],
     ["too large a page", { limit: "100000" }, "1 to 1000"],
     ["an empty page", { limit: "0" }, "1 to 1000"],
+    ["a reason that there is not", { reason: "certificate-expird" }, "certificate-expired"],
+    ["a word of Object.prototype as a reason", { reason: "toString" }, "certificate-expired"],
     ["a number", { reason: 4 }, "text"],
   ])("refuses %s and says what to write", (_, given, remedy) => {
     const answer = read(given);

@@ -217,6 +217,7 @@ describe("explain", () => {
     const { text, json } = await explained([acme({ permitted: false })]);
     expect(json["permitted"]).toBe(false);
     expect(text).toMatch(/refused +outbound\.unlisted/);
+    expect(text).not.toMatch(/level|next hop/); // of mail that is not taken
   });
 
   it("speaks of the default for everybody else", async () => {

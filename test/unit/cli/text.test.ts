@@ -72,6 +72,8 @@ function entry(over: Partial<QueueEntry> = {}): QueueEntry {
     recipients: ["bea@acme.example"],
     domain: "acme.example",
     partner: "acme",
+    step: 0,
+    fallback: null,
     size: 4_403,
     received: new Date(NOW - 7_200_000).toISOString(),
     attempts: 3,
@@ -162,5 +164,16 @@ describe("the queue for people", () => {
     expect(out).toMatch(/from +<> \(null sender\)/);
     expect(out).toMatch(/client +127\.0\.0\.1 \(exch01\), permitted by network, in clear/);
     expect(out).toMatch(/attempts +3\n/);
+    expect(out).not.toContain("ladder");
+  });
+
+  it("says which step of the ladder is in force, and what the S/MIME step has made it of", () => {
+    const shown = (over: Partial<QueueEntry>) =>
+      printed((deps) => printEntry(deps, entry(over))).replaceAll(/\s+/g, " ");
+    expect(shown({ step: 2 })).toContain("ladder step 2 of on_expiry is in force ");
+    const fallback = { of: "f".repeat(32), approvedBy: "boss@example.org" };
+    const made = `ladder made of ${fallback.of} by S/MIME after its time had passed, approved by boss@example.org`;
+    expect(shown({ fallback })).toContain(`${made} `);
+    expect(shown({ fallback, step: 1 })).toContain(`${made}; step 1 of on_expiry is in force`);
   });
 });
