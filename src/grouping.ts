@@ -3,7 +3,7 @@
  * message itself. Pure.
  */
 import { destinationOf } from "./decide/decide.ts";
-import { demandsOn } from "./decide/message-demand.ts";
+import { asksTlsRequiredNo } from "./decide/message-demand.ts";
 import type { OutboundPolicy, Rule } from "./decide/policy.ts";
 import { laneFor, type MessageFacts } from "./mail/delivery.ts";
 import type { Recipient } from "./mail/envelope.ts";
@@ -45,8 +45,8 @@ export function groupByDestination(grouping: Grouping): readonly Group[] {
     const matched = rulesOf(facts, recipient);
     const key = JSON.stringify([content, domain, policy.partner, matched]);
     const partner = isApart ? (policy.partner ?? undefined) : undefined;
-    const { lifted } = demandsOn({ message: facts, recipients: [recipient] }, policy.tls);
-    const lane = laneFor(domain, { via: wayOfRules(grouping, domain, matched), lifted, partner });
+    const via = wayOfRules(grouping, domain, matched);
+    const lane = laneFor(domain, { via, tlsRequiredNo: asksTlsRequiredNo(facts), partner });
     const noticeAt = firstNotice(grouping, expiresAt);
     const group = groups.get(key) ?? {
       domain,

@@ -122,14 +122,15 @@ function parks(attempts: readonly Tried[]): boolean {
 }
 
 /**
- * What closed a destination by TLS says nothing of an address that got a partner of its own, nor of mail from which what is
- * published was lifted, while they waited with the rest: none of them ends without an attempt of its own.
+ * What closed a destination by TLS says nothing of an address that got a partner of its own while it waited with the rest,
+ * nor of mail that wishes for less and was stored by a version that let it wait with the rest: none of them ends without an
+ * attempt of its own.
  */
 function speaksFor({ tls, policy }: Closed, { delivery, outbound, way }: Part): boolean {
   if (tls !== true) return true;
   const lane = readLane(laneOf(delivery));
   const own = policyName(outbound.partner, lane);
-  return (policy ?? own) === own && (lane.lifted === true || !demandsOn(delivery, way.tls).lifted);
+  return (policy ?? own) === own && (lane.tlsRequiredNo === true || !demandsOn(delivery, way.tls).lifted);
 }
 
 function untried({ delivery }: Part, { reason, detail }: Closed): Trial {

@@ -6,7 +6,7 @@ import { formatMailbox, parseMailbox } from "../mail/mailbox.ts";
 import type { Emit } from "../report/events.ts";
 import type { HistoryEntry, HistoryQuery, HistoryStore, ReportFigures } from "../store/history.ts";
 import type { QueueStore } from "../store/queue.ts";
-import type { BadRequest } from "./queue-query.ts";
+import { type BadRequest, isMessageOrDelivery } from "./queue-query.ts";
 import type { Asker } from "./who.ts";
 
 /** Plain JSON: instant, kind and the fields of its event. */
@@ -71,7 +71,7 @@ const NO_ADDRESS: BadRequest = { error: "That is not an address", remedy: "Write
 /** The first that finds something counts: what looks like an address may be a Message-ID without its brackets. */
 function readQuery(text: string): readonly HistoryQuery[] | BadRequest {
   const query = text.trim();
-  if (/^[0-9a-f]{32}(?:-\d{1,6})?$/.test(query)) return [{ queueId: query.slice(0, 32) }];
+  if (isMessageOrDelivery(query)) return [{ queueId: query.slice(0, 32) }];
   if (/^<[^<>\s]{1,990}>$/.test(query)) return [{ found: query }];
   if (/^[^<>\s]{1,990}$/.test(query) && query.includes("@")) {
     const mailbox = parseMailbox(query);

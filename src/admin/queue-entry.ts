@@ -16,7 +16,7 @@ export interface QueueEntry {
   readonly partner: string | null;
   /** Where a person has sent it, in place of what is configured. */
   readonly route: string | null;
-  /** Steps of `on_expiry` that it has taken; the last of them is in force. */
+  /** Steps of `on_expiry` that it has taken. */
   readonly step: number;
   /** It was made of this message by the S/MIME step of the ladder. */
   readonly fallback: { readonly of: string; readonly approvedBy: string } | null;

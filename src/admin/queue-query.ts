@@ -21,7 +21,7 @@ type Reader = (text: string, now: number) => QueueFilter | string;
 
 /** What a word becomes, or a sentence that says what may stand there. */
 const READERS: Readonly<Record<Word, Reader>> = {
-  id: (text) => (isQueueId(text) ? { id: text } : "Write a queue id, as `sealpost queue list` shows it."),
+  id: (text) => (isMessageOrDelivery(text) ? { id: text } : "Write a queue id, as `sealpost queue list` shows it."),
   domain: (text) => {
     const domain = parseMailDomain(text);
     return domain === undefined ? "Write a domain, as acme.example." : { domain: formatDomain(domain) };
@@ -75,7 +75,7 @@ export function readQueueFilter(
 }
 
 /** A message's id, or that of one of its deliveries. */
-export function isQueueId(text: string): boolean {
+export function isMessageOrDelivery(text: string): boolean {
   return /^[0-9a-f]{32}(?:-\d{1,6})?$/.test(text);
 }
 

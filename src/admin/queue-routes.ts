@@ -5,7 +5,7 @@ import { StoreError } from "../store/queue.ts";
 import type { AdminDeps } from "./admin-server.ts";
 import { asRecord } from "./history-routes.ts";
 import type { QueueActions } from "./queue-actions.ts";
-import { type Action, type BadRequest, isQueueId, readQueueFilter } from "./queue-query.ts";
+import { type Action, type BadRequest, isMessageOrDelivery, readQueueFilter } from "./queue-query.ts";
 import { askerOf, cleanWhy } from "./who.ts";
 
 type ById = { Params: { id: string } };
@@ -35,7 +35,7 @@ export function addQueue(app: FastifyInstance, deps: AdminDeps): void {
   });
   app.get<ById>("/api/v1/queue/:id", async (request, reply) => {
     const { id } = request.params;
-    const deliveries = isQueueId(id) ? await deps.queue.list({ id, limit: 1_000 }) : [];
+    const deliveries = isMessageOrDelivery(id) ? await deps.queue.list({ id, limit: 1_000 }) : [];
     return deliveries.length === 0 ? reply.code(404).send(NOT_THERE) : { deliveries };
   });
   app.get<ById>("/api/v1/queue/:id/content", (request, reply) => showContent(deps.queue, request, reply));
@@ -43,7 +43,7 @@ export function addQueue(app: FastifyInstance, deps: AdminDeps): void {
     app.post(`/api/v1/queue/${action}`, (request, reply) => act(deps, request, reply, { action }));
     app.post<ById>(`/api/v1/queue/:id/${action}`, async (request, reply) => {
       const { id } = request.params;
-      return isQueueId(id) ? act(deps, request, reply, { action, id }) : reply.code(404).send(NOT_THERE);
+      return isMessageOrDelivery(id) ? act(deps, request, reply, { action, id }) : reply.code(404).send(NOT_THERE);
     });
   }
 }
@@ -99,7 +99,7 @@ const CANNOT_STORE: BadRequest = {
 async function showContent(queue: QueueActions, request: FastifyRequest<ById>, reply: FastifyReply): Answered {
   const { id } = request.params;
   const { content, why } = asRecord(request.query);
-  if (!isQueueId(id)) return reply.code(404).send(NOT_THERE);
+  if (!isMessageOrDelivery(id)) return reply.code(404).send(NOT_THERE);
   if (content !== undefined && !(typeof content === "string" && /^\d{1,6}$/.test(content)))
     return reply.code(400).send({ error: "content is no number", remedy: "Write which of the contents, from 0." });
   const asked = { id, asker: askerOf(request, why), ...(content !== undefined && { content: Number(content) }) };

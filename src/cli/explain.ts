@@ -43,7 +43,7 @@ export async function explain(deps: CliDeps, common: Common, options: ExplainOpt
   const outbound = decisions(settings.policy)(recipient, now);
   const asked = { policy: settings.policy, outbound, recipient, now };
   const published = offline || !outbound.permitted ? [] : [await publishedFact(deps, settings, asked)];
-  const mode = await modeFact(deps, settings, outbound);
+  const mode = outbound.permitted ? await modeFact(deps, settings, outbound) : undefined;
   const [source, ...rest] = factsOf(deps, asked);
   const told = mode && { ...mode, ...originOf(deps, outbound, "mode") };
   const facts = [source, told, ...rest, ...published].filter((fact) => fact !== undefined);
@@ -70,8 +70,7 @@ interface Asked {
 }
 
 function factsOf(deps: CliDeps, asked: Asked): Fact[] {
-  const { outbound, now } = asked;
-  const { exception } = outbound;
+  const { outbound } = asked;
   const facts: (Fact | undefined)[] = [
     {
       key: "source",
@@ -87,7 +86,6 @@ function factsOf(deps: CliDeps, asked: Asked): Fact[] {
           value: false,
           text: "outbound.unlisted is refuse, and no partner file names this destination",
         },
-    exception && exceptionFact(deps, exception, now),
     ...(outbound.permitted ? wayFacts(deps, asked) : []),
   ];
   return facts.filter((fact) => fact !== undefined);
@@ -96,10 +94,11 @@ function factsOf(deps: CliDeps, asked: Asked): Fact[] {
 /** What mail for it must meet, and what is done to it. */
 function wayFacts(deps: CliDeps, asked: Asked): (Fact | undefined)[] {
   const { policy, outbound, recipient, now } = asked;
-  const { tls } = outbound;
+  const { tls, exception } = outbound;
   const at = (path: string) => originOf(deps, outbound, path);
   const hops = outbound.nextHop.map((hop) => (hop.kind === "mx" ? "mx" : describeNextHop(hop)));
   return [
+    exception && exceptionFact(deps, exception, now),
     { key: "nextHop", label: "next hop", value: hops, text: hopText(asked, hops), ...at("next_hop") },
     { key: "level", label: "level", value: tls.level, text: tls.level, ...at("tls.level") },
     { key: "proof", label: "", value: PROOF[tls.level], text: PROOF[tls.level] },

@@ -46,7 +46,7 @@ export async function promote(
   if (typeof edit === "number") return edit;
   tell(deps, common, { partner, figures, settings, edit });
   if (dryRun) return finish(deps, common, { id, figures, edit, written: false });
-  const unknown = figures.deliveries === 0; // also where no history is kept
+  const unknown = settings.historyMs === 0 || figures.deliveries === 0;
   if (!yes && (unknown || wouldDeferOf(figures) > 0) && !(await confirmed(deps, "Enforce it? [yes/no] ")))
     return refuse(deps, EXIT.no, ["Nothing is changed. Answer yes, or give --yes."]);
   const replaced = await write(deps, edit);

@@ -96,7 +96,7 @@ function many(number: number, noun: string): string {
 function ladder({ step, fallback }: QueueEntry): [string, string][] {
   const made =
     fallback && `made of ${fallback.of} by S/MIME after its time had passed, approved by ${fallback.approvedBy}`;
-  const taken = step === 0 ? null : `step ${step} of on_expiry is in force`;
+  const taken = step === 0 ? null : `${count(step, "step")} of on_expiry taken`;
   const text = [made, taken].filter((part) => part !== null).join("; ");
   return text === "" ? [] : [["ladder", text]];
 }

@@ -4,7 +4,7 @@
  */
 import type { ActionResult, QueueActions } from "../admin/queue-actions.ts";
 import { pagesOf, type QueueEntry } from "../admin/queue-entry.ts";
-import { type Action, type BadRequest, isQueueId, problemOf, readQueueFilter } from "../admin/queue-query.ts";
+import { type Action, type BadRequest, isMessageOrDelivery, problemOf, readQueueFilter } from "../admin/queue-query.ts";
 import type { Asker } from "../admin/who.ts";
 import { parseRoute } from "../config/route.ts";
 import type { QueueFilter } from "../store/queue.ts";
@@ -131,7 +131,7 @@ async function withFilter(
   act: (actions: QueueActions, filter: QueueFilter) => Promise<ExitCode>,
 ): Promise<ExitCode> {
   const { olderThan, id, domain, partner, sender, recipient, reason } = asked;
-  if (id !== undefined && !isQueueId(id)) return missing(deps, id);
+  if (id !== undefined && !isMessageOrDelivery(id)) return missing(deps, id);
   const given = { id, domain, partner, sender, recipient, reason, older_than: olderThan };
   const read = readQueueFilter(given, { now: deps.clock.now(), paged: false });
   if ("error" in read) return refuse(deps, EXIT.usage, [sentence(read).replace("older_than", "--older-than")]);

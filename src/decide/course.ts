@@ -5,7 +5,7 @@
 import { type Apart, type Delivery, type Fallback, laneFor, laneOf, readLane, treatedOf } from "../mail/delivery.ts";
 import { destinationOf } from "./decide.ts";
 import { stepsTaken } from "./ladder.ts";
-import { demandsOn } from "./message-demand.ts";
+import { asksTlsRequiredNo } from "./message-demand.ts";
 import type { LadderStep, NextHop, OutboundPolicy, Rule } from "./policy.ts";
 import { ruledSmime } from "./rules.ts";
 
@@ -37,12 +37,17 @@ export function laneOn(delivery: Delivery, outbound: OutboundPolicy, rules: read
   const via = nextHop === outbound.nextHop ? undefined : destinationOf({ nextHop }, delivery.domain);
   const level = tls === outbound.tls ? undefined : tls.level;
   const { partner } = readLane(laneOf(delivery));
-  return laneFor(delivery.domain, { via, level, lifted: demandsOn(delivery, tls).lifted, partner });
+  return laneFor(delivery.domain, { via, level, tlsRequiredNo: asksTlsRequiredNo(delivery.message), partner });
 }
 
-/** What is counted as one policy where TLS closes a destination: a partner's, and apart from that what demands less in a lane. */
-export function policyName(partner: string | null, { level, lifted }: Pick<Apart, "level" | "lifted">): string {
-  return laneFor(partner ?? "", { level, lifted });
+/**
+ * What is counted as one policy where TLS closes a destination: a partner's, or after a slash, which no partner's id has, a
+ * part of it that goes at another level or wishes for less (`Way`).
+ */
+export function policyName(partner: string | null, apart: Pick<Apart, "level" | "tlsRequiredNo">): string {
+  const { level, tlsRequiredNo = false } = apart;
+  const at = level === undefined ? [] : [`at ${level}`];
+  return [partner ?? "", ...at, ...(tlsRequiredNo ? ["tls-required-no"] : [])].join("/");
 }
 
 /** The nearest word counts; undefined: the way that the policy says. */

@@ -3,7 +3,7 @@
  * rules that it matched. Pure. It only ever adds; the one thing that it may lift is what a domain publishes, where the
  * policy honours the sender's wish (`TLS-Required: No`, RFC 8689 §3).
  */
-import { type Delivery } from "../mail/delivery.ts";
+import type { Delivery, MessageFacts } from "../mail/delivery.ts";
 import type { DemandedTls } from "../mail/demands.ts";
 import { both, type TlsLevel } from "../mail/tls-requirement.ts";
 import type { Target } from "./decide.ts";
@@ -28,7 +28,7 @@ export interface Demands {
 
 const AUTHENTICATED = { level: "authenticated", by: "message" } as const;
 
-export function demandsOn({ message, recipients }: Pick<Delivery, "message" | "recipients">, tls: TlsPolicy): Demands {
+export function demandsOn({ message, recipients }: Delivery, tls: TlsPolicy): Demands {
   const { envelope, demands } = message;
   const isFor = (positions: readonly number[] | undefined): boolean =>
     positions === undefined || recipients.some(({ position }) => positions.includes(position));
@@ -36,10 +36,13 @@ export function demandsOn({ message, recipients }: Pick<Delivery, "message" | "r
     demanded !== undefined && isFor(positions) ? [{ ...demanded, by: "rule" as const }] : [],
   );
   const own = envelope.mail.requireTls || demands?.alias === true ? [AUTHENTICATED] : [];
-  // RFC 8689 §4.1: where both are there, REQUIRETLS counts and the header does not.
-  const isWished = demands?.tlsRequiredNo === true && !envelope.mail.requireTls;
   const isHonoured = tls.tlsRequiredNo === "honour" && BESIDE_PUBLISHED.includes(tls.level);
-  return { tls, added: [...own, ...rules], lifted: isWished && isHonoured };
+  return { tls, added: [...own, ...rules], lifted: asksTlsRequiredNo(message) && isHonoured };
+}
+
+/** RFC 8689 §4.1: where both are there, REQUIRETLS counts and the header does not. */
+export function asksTlsRequiredNo({ envelope, demands }: MessageFacts): boolean {
+  return demands?.tlsRequiredNo === true && !envelope.mail.requireTls;
 }
 
 /** Levels that what is published comes on top of. Of others it is no part, or the whole: those are never lifted. */

@@ -92,23 +92,23 @@ export interface Apart {
   readonly via?: string | undefined;
   /** Another level. */
   readonly level?: string | undefined;
-  /** What the domain publishes is not demanded of it (`TLS-Required: No`). */
-  readonly lifted?: boolean | undefined;
+  /** It asks for less than what the domain publishes, whether or not that is honoured now. */
+  readonly tlsRequiredNo?: boolean | undefined;
   /** Another partner than the domain's: that of its address. */
   readonly partner?: string | undefined;
 }
 
-const [VIA, AT, LIFTED, FOR] = [" via ", " at ", " lifted", " for "]; // no domain has a blank; a partner's id may, and stands last
+const [VIA, AT, WISH, FOR] = [" via ", " at ", " tls-required-no", " for "]; // no domain has a blank; a partner's id may, and stands last
 
 /**
- * Mail of a domain that takes another way than the rest, goes at another level, without what is published or under a partner
- * of its own waits apart, so that what closes the one does not hold up the other.
+ * Mail of a domain that takes another way than the rest, goes at another level, wishes for less or is for a partner of its
+ * own waits apart, so that what closes the one does not hold up the other.
  */
-export function laneFor(domain: string, { via, level, lifted, partner }: Apart): string {
+export function laneFor(domain: string, { via, level, tlsRequiredNo, partner }: Apart): string {
   const parts = [
     [VIA, via],
     [AT, level],
-    [LIFTED, lifted === true ? "" : undefined],
+    [WISH, tlsRequiredNo === true ? "" : undefined],
     [FOR, partner],
   ] as const;
   return parts.reduce((lane, [word, part]) => (part === undefined ? lane : `${lane}${word}${part}`), domain);
@@ -120,14 +120,14 @@ export function laneOf({ domain, lane }: Pick<Delivery, "domain" | "lane">): str
 
 export function readLane(lane: string): Apart & { readonly domain: string } {
   const [before = "", ...ids] = lane.split(FOR);
-  const lifted = before.endsWith(LIFTED);
-  const [way = "", level] = (lifted ? before.slice(0, -LIFTED.length) : before).split(AT, 2);
+  const tlsRequiredNo = before.endsWith(WISH);
+  const [way = "", level] = (tlsRequiredNo ? before.slice(0, -WISH.length) : before).split(AT, 2);
   const [domain = "", via] = way.split(VIA, 2);
   return {
     domain,
     ...(via !== undefined && { via }),
     ...(level !== undefined && { level }),
-    ...(lifted && { lifted }),
+    ...(tlsRequiredNo && { tlsRequiredNo }),
     ...(ids.length > 0 && { partner: ids.join(FOR) }),
   };
 }

@@ -28,7 +28,10 @@ export interface AttemptReport {
 export interface Way {
   /** What slots, rate, and closings of the network are counted by. */
   readonly host: string;
-  /** What closings by TLS are counted by, within a host: another policy may well be met there. */
+  /**
+   * What closings by TLS are counted by, within a host: another policy may well be met there. `NAME/PART` is open once
+   * `NAME` has been met.
+   */
   readonly policy: string;
 }
 
@@ -148,7 +151,8 @@ export function createDestinations(deps: DestinationDeps): Destinations {
     // Of one that is new to us it is not known what waits for it: from before the start, for instance.
     const isNews = place.waiting.size > 0 || !proven.has(place.host);
     place.closing = undefined;
-    place.byPolicy.delete(policy);
+    for (const name of place.byPolicy.keys())
+      if (name === policy || name.startsWith(`${policy}/`)) place.byPolicy.delete(name);
     proven.delete(place.host);
     proven.add(place.host);
     const [oldest] = proven;

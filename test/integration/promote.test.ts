@@ -107,6 +107,19 @@ describe("promote", { timeout: 2 * LONG_MS }, () => {
     expect(ran.out).toContain("Would have deferred none of 1 delivery since");
   });
 
+  it("asks where no history is kept any more, whatever is left of it", async () => {
+    const desk = await createDesk(FILE.replace("{level: verify, match: [gate.acme.test]}", "{level: encrypt}"));
+    await submit(desk.site, { to: "bert@acme.test", content: letter() });
+    await delivered(desk.site, "bert@acme.test");
+    await desk.site.gateway().stop("test");
+    await desk.configure({ history: { keep: "0s" } });
+    expect(await desk.sealpost("promote acme", typed("no\n"))).toMatchObject({
+      code: 1,
+      out: expect.stringContaining("No history is kept") as string,
+      error: expect.stringContaining("Enforce it?") as string,
+    });
+  });
+
   it("asks where nothing was tried, for nobody knows then", async () => {
     const desk = await createDesk();
     expect(await desk.sealpost("promote acme", typed("no\n"))).toMatchObject({

@@ -213,11 +213,18 @@ describe("explain", () => {
     expect(text).toMatch(/exception +until 2026-11-28 \(3 days left\), approved by anna@example\.org/);
   });
 
-  it("says that a destination is not permitted", async () => {
-    const { text, json } = await explained([acme({ permitted: false })]);
-    expect(json["permitted"]).toBe(false);
+  it("says that a destination is not permitted, and nothing of a way that no mail takes", async () => {
+    const exception = { approvedBy: "anna@example.org", reason: "tests", endsAt: NOW + DAY, origin: at(12) };
+    const reported = { mode: "report", reportEndsAt: NOW + DAY } as const;
+    const { text, json } = await explained([acme({ permitted: false, ...reported, exception })]);
+    expect(json).toEqual({
+      recipient: "bea@acme.example",
+      source: expect.anything() as unknown,
+      permitted: false,
+      origins: {},
+    });
     expect(text).toMatch(/refused +outbound\.unlisted/);
-    expect(text).not.toMatch(/level|next hop/); // of mail that is not taken
+    expect(text).not.toMatch(/level|next hop|report|exception/);
   });
 
   it("speaks of the default for everybody else", async () => {

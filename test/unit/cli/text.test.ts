@@ -170,10 +170,10 @@ describe("the queue for people", () => {
   it("says which step of the ladder is in force, and what the S/MIME step has made it of", () => {
     const shown = (over: Partial<QueueEntry>) =>
       printed((deps) => printEntry(deps, entry(over))).replaceAll(/\s+/g, " ");
-    expect(shown({ step: 2 })).toContain("ladder step 2 of on_expiry is in force ");
+    expect(shown({ step: 2 })).toContain("ladder 2 steps of on_expiry taken ");
     const fallback = { of: "f".repeat(32), approvedBy: "boss@example.org" };
     const made = `ladder made of ${fallback.of} by S/MIME after its time had passed, approved by boss@example.org`;
     expect(shown({ fallback })).toContain(`${made} `);
-    expect(shown({ fallback, step: 1 })).toContain(`${made}; step 1 of on_expiry is in force`);
+    expect(shown({ fallback, step: 1 })).toContain(`${made}; 1 step of on_expiry taken`);
   });
 });

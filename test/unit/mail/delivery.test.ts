@@ -4,7 +4,7 @@ import { laneFor, readLane } from "../../../src/mail/delivery.ts";
 
 const word = fc.stringMatching(/^[a-z0-9.:[\]-]{1,20}$/);
 const apart = fc.record(
-  { via: word, level: word, lifted: fc.constant(true), partner: fc.stringMatching(/^[a-z ]{1,20}$/) },
+  { via: word, level: word, tlsRequiredNo: fc.constant(true), partner: fc.stringMatching(/^[a-z ]{1,20}$/) },
   { requiredKeys: [] },
 );
 
@@ -18,10 +18,10 @@ it("reads a lane as it was written", () => {
 
 it.each([
   [{}, "acme.example"],
-  [{ lifted: false }, "acme.example"],
-  [{ lifted: true }, "acme.example lifted"],
+  [{ tlsRequiredNo: false }, "acme.example"],
+  [{ tlsRequiredNo: true }, "acme.example tls-required-no"],
   [
-    { via: "[mx.test]:25", level: "encrypt", lifted: true, partner: "a b" },
-    "acme.example via [mx.test]:25 at encrypt lifted for a b",
+    { via: "[mx.test]:25", level: "encrypt", tlsRequiredNo: true, partner: "a b" },
+    "acme.example via [mx.test]:25 at encrypt tls-required-no for a b",
   ],
 ])("mail that is apart by %j is claimed as %j", (from, lane) => expect(laneFor("acme.example", from)).toBe(lane));

@@ -188,6 +188,15 @@ describe("mail whose time has passed", () => {
     expect(completions.map(ends)).toEqual([["0 delivered", "1 delivered"]]);
   });
 
+  it("ends untried where it waits with others that wish for less, and these closed it", async () => {
+    const policy = outbound({ tls: tls({ level: "may", tlsRequiredNo: "honour" }) });
+    const { relay, completions } = rig({ others: { a: policy, b: policy }, outcomes: [delivered, delivered] });
+    const message = { ...delivery().message, demands: { tlsRequiredNo: true as const } };
+    const wish = expired({ message, lane: `${delivery().domain} tls-required-no` });
+    await relay(wish, { reason: "certificate-expired", detail: "Expired", tls: true, policy: "/tls-required-no" });
+    expect(completions.map(ends)).toEqual([["0 expired", "1 expired"]]);
+  });
+
   it("takes no step where the peer has refused it, or has taken it", async () => {
     const { relay, completions, asked } = rig({ onExpiry: [smime], outcomes: [delivered, refused] });
     await relay(expired());

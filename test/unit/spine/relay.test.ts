@@ -119,6 +119,8 @@ describe("relaying a delivery", () => {
       },
     });
     expect((await run(delivery())).closedBy).toMatchObject({ tls: true, policy: "acme" });
+    const apart = delivery({ lane: "acme.example at encrypt tls-required-no" });
+    expect((await run(apart)).closedBy).toMatchObject({ tls: true, policy: "acme/at encrypt/tls-required-no" });
   });
   it("mail is never lost to a defect: it waits", async () => {
     const { run, completions, events } = relay({
