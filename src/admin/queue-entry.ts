@@ -1,6 +1,6 @@
 /** What a list of the queue shows of one delivery: its envelope, its times and its last answer, never its content. */
 import { describeNextHop } from "../decide/decide.ts";
-import type { Client, Fallback } from "../mail/delivery.ts";
+import type { Client } from "../mail/delivery.ts";
 import { formatMailbox, formatReversePath } from "../mail/mailbox.ts";
 import type { DeliveryState, QueueFilter, QueueItem } from "../store/queue.ts";
 
@@ -41,6 +41,7 @@ export interface QueueEntry {
 export function toEntry(item: QueueItem): QueueEntry {
   const { delivery, state, partner, reason, detail } = item;
   const { message, course } = delivery;
+  const { fallback } = message;
   return {
     queueId: message.id,
     delivery: delivery.id,
@@ -51,7 +52,7 @@ export function toEntry(item: QueueItem): QueueEntry {
     partner,
     route: course?.route === undefined ? null : describeNextHop(course.route),
     step: course?.step ?? 0,
-    fallback: message.fallback === undefined ? null : made(message.fallback),
+    fallback: fallback === undefined ? null : { of: fallback.of, approvedBy: fallback.approvedBy },
     size: message.size,
     received: iso(message.receivedAt),
     attempts: delivery.attempts,
@@ -65,10 +66,6 @@ export function toEntry(item: QueueItem): QueueEntry {
     content: delivery.content,
     cursor: item.cursor ?? delivery.id,
   };
-}
-
-function made({ of, approvedBy }: Fallback): QueueEntry["fallback"] {
-  return { of, approvedBy };
 }
 
 const PAGE = 1_000;

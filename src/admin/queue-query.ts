@@ -4,6 +4,7 @@
  * would retry or remove the wrong mail.
  */
 import { formatDomain, formatMailbox, parseMailbox, parseMailDomain } from "../mail/mailbox.ts";
+import { isQueueId } from "../mail/queue-id.ts";
 import type { Events } from "../report/events.ts";
 import { isReason } from "../report/remedy.ts";
 import type { QueueFilter } from "../store/queue.ts";
@@ -76,7 +77,7 @@ export function readQueueFilter(
 
 /** A message's id, or that of one of its deliveries. */
 export function isMessageOrDelivery(text: string): boolean {
-  return /^[0-9a-f]{32}(?:-\d{1,6})?$/.test(text);
+  return isQueueId(text.replace(/-\d{1,6}$/, ""));
 }
 
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };

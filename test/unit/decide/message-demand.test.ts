@@ -80,12 +80,6 @@ describe("what a message demands beside its policy", () => {
       "required dane by dane",
     ],
     [
-      "nor what is published where that is the level",
-      on("dane-only", { tlsRequiredNo: true }, false, true),
-      usable,
-      "required dane by dane",
-    ],
-    [
       "nor where it may be",
       on("authenticated", { tlsRequiredNo: true }, false, true),
       unknown,
