@@ -80,7 +80,7 @@ export const MOST_HOSTS = 6;
 
 export async function attempt<V>(delivery: Delivery, outbound: OutboundPolicy, steps: Steps<V>): Promise<Trial> {
   if (!outbound.permitted) {
-    const refused = problem("failed", "smtp-5xx", "Mail to this destination is not permitted here");
+    const refused = problem("failed", "not-permitted", "Mail to this destination is not permitted here");
     return { outcomes: forAll(delivery, refused) };
   }
   const missing = missingTreatment(outbound.treatment, treatedOf(delivery), delivery.message.notice);

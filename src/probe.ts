@@ -150,7 +150,7 @@ function whyNobody(
   domain: string,
   only: string | undefined,
 ): Problem<"deferred" | "failed"> {
-  if (!permitted) return problem("failed", "smtp-5xx", "Mail to this destination is not permitted here");
+  if (!permitted) return problem("failed", "not-permitted", "Mail to this destination is not permitted here");
   const which = only === undefined ? "No host to deliver to was found" : `${only} is no mail host of ${domain}`;
   return problem("deferred", "host-not-found", which);
 }

@@ -1,6 +1,7 @@
 /** What a list of the queue shows of one delivery: its envelope, its times and its last answer, never its content. */
 import { describeNextHop } from "../decide/decide.ts";
 import type { Client } from "../mail/delivery.ts";
+import type { MessageDemands } from "../mail/demands.ts";
 import { formatMailbox, formatReversePath } from "../mail/mailbox.ts";
 import type { DeliveryState, QueueFilter, QueueItem } from "../store/queue.ts";
 
@@ -20,6 +21,9 @@ export interface QueueEntry {
   readonly step: number;
   /** It was made of this message by the S/MIME step of the ladder. */
   readonly fallback: { readonly of: string; readonly approvedBy: string } | null;
+  /** What it demands itself, beside its policy. */
+  readonly requireTls: boolean;
+  readonly demands: MessageDemands;
   /** Octets. */
   readonly size: number;
   readonly received: string;
@@ -53,6 +57,8 @@ export function toEntry(item: QueueItem): QueueEntry {
     route: course?.route === undefined ? null : describeNextHop(course.route),
     step: course?.step ?? 0,
     fallback: fallback === undefined ? null : { of: fallback.of, approvedBy: fallback.approvedBy },
+    requireTls: message.envelope.mail.requireTls,
+    demands: demandsOn(delivery),
     size: message.size,
     received: iso(message.receivedAt),
     attempts: delivery.attempts,
@@ -66,6 +72,15 @@ export function toEntry(item: QueueItem): QueueEntry {
     content: delivery.content,
     cursor: item.cursor ?? delivery.id,
   };
+}
+
+/** Rules may be for other recipients of the message. */
+function demandsOn({ message: { demands = {} }, recipients }: QueueItem["delivery"]): MessageDemands {
+  const isFor = (positions: readonly number[] | undefined): boolean =>
+    positions === undefined || recipients.some(({ position }) => positions.includes(position));
+  const rules = (demands.rules ?? []).filter(({ positions }) => isFor(positions));
+  const { rules: _, ...others } = demands;
+  return { ...others, ...(rules.length > 0 && { rules }) };
 }
 
 const PAGE = 1_000;

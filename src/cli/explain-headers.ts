@@ -48,7 +48,11 @@ export async function explainHeaders(
   const settings = await loadSettings(deps, common);
   if (typeof settings === "number") return settings;
   const now = deps.clock.now();
-  const { treatment: usual } = decisions(settings.policy)(recipient, now);
+  const { treatment: usual, permitted } = decisions(settings.policy)(recipient, now);
+  if (!permitted) {
+    const why = "outbound.unlisted is refuse, and no partner file names this destination";
+    return refuse(deps, EXIT.no, [`${formatMailbox(recipient)} is refused at RCPT with 550 5.7.1: ${why}.`]);
+  }
   const from = reversePath === undefined ? (fieldMailboxes(header, "From")?.[0] ?? null) : reversePath;
   const recipients = [{ position: 0, mailbox: recipient }];
   const ruled = applyRules(settings.policy, { header, reversePath: from, recipients });

@@ -2,6 +2,7 @@
 import type { QueueEntry } from "../admin/queue-entry.ts";
 import type { QueueTotals } from "../store/queue.ts";
 import type { CliDeps } from "./deps.ts";
+import { demandsTexts } from "./explain-message.ts";
 import { count, duration, fitted, painter, printable, size, table, wrapped } from "./text.ts";
 
 /** Each delivery in two lines, then totals of all that match, by destination and by reason. */
@@ -101,6 +102,12 @@ function ladder({ step, fallback }: QueueEntry): [string, string][] {
   return text === "" ? [] : [["ladder", text]];
 }
 
+/** Or a session that the policy lets pass would not tell why it waits. */
+function demands({ requireTls, demands: own }: QueueEntry): [string, string][] {
+  const texts = [...(requireTls ? ["REQUIRETLS: level authenticated, in addition"] : []), ...demandsTexts(own)];
+  return texts.length === 0 ? [] : [["demands", texts.join("; ")]];
+}
+
 /** All there is to one delivery, but its content. */
 export function printEntry(deps: CliDeps, entry: QueueEntry): void {
   const paint = painter(deps.stdout, deps.env);
@@ -116,6 +123,7 @@ export function printEntry(deps: CliDeps, entry: QueueEntry): void {
     ["partner", entry.partner ?? "none"],
     ...(entry.route === null ? [] : [["next hop", `${entry.route}, where a person has sent it`] as [string, string]]),
     ...ladder(entry),
+    ...demands(entry),
     ["message-id", entry.messageId ?? "none"],
     ["size", size(entry.size)],
     ["received", `${entry.received} by ${entry.listener}`],

@@ -51,10 +51,10 @@ export const BESIDE_PUBLISHED: readonly TlsLevel[] = ["may", "encrypt", "verify"
 const RANK: readonly TlsLevel[] = ["none", "may", "encrypt"];
 
 /** As it is told, whatever a host publishes: the strictest level, the policy's where a message demands no more. */
-export function demandedBy({ tls, added }: Demands): Demanded {
+export function demandedBy({ tls, added, lifted }: Demands): Demanded {
   const rank = (level: TlsLevel): number => (RANK.includes(level) ? RANK.indexOf(level) : RANK.length);
   const level = added.reduce((most, one) => (rank(one.level) > rank(most) ? one.level : most), tls.level);
-  return { level, by: [...new Set(added.map(({ by }) => by))] };
+  return { level, by: [...new Set(added.map(({ by }) => by))], lifted };
 }
 
 /** What is enough in report mode: what level `may` needs, and all that the message itself demands. */

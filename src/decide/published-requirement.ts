@@ -44,6 +44,8 @@ export type FullDemand = Omit<Demand, "by"> & {
 
 /** What is demanded of every host, and by whom beside the policy. */
 export interface Demanded {
+  /** What is published is not, by the sender's wish. */
+  readonly lifted: boolean;
   readonly level: TlsLevel;
   readonly by: readonly ("message" | "rule")[];
 }

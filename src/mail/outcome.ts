@@ -14,6 +14,8 @@ export type Reason =
   | "smtp-4xx"
   | "smtp-5xx"
   | "loop"
+  /** Our own `outbound.unlisted: refuse`: nobody was asked. */
+  | "not-permitted"
   /** Stored without the S/MIME or DKIM that the policy of now demands. */
   | "treatment-required"
   | "expired"
@@ -59,6 +61,7 @@ const STATUS: Partial<Record<Reason, string>> = {
   "8bitmime-not-supported": "6.3",
   "requiretls-not-supported": "7.30",
   loop: "4.6",
+  "not-permitted": "7.1",
   "treatment-required": "7.1",
   expired: "4.7",
   bounced: "7.1",

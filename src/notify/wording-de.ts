@@ -37,6 +37,7 @@ export const german: Wording = {
     "connection-lost": its("hat die Verbindung abgebrochen"),
     "smtp-4xx": its("hat die Nachricht vorerst nicht angenommen"),
     "smtp-5xx": its("hat die Nachricht abgelehnt"),
+    "not-permitted": (domain) => `die Administratoren dieses Gateways erlauben keine Mail an ${domain}`,
     loop: (domain) => `die Nachricht an ${domain} wäre immer wieder zu diesem Gateway zurückgekommen`,
     "treatment-required": (domain) =>
       `was für Nachrichten an ${domain} verlangt wird (S/MIME oder DKIM), fehlt dieser Nachricht`,

@@ -34,6 +34,7 @@ export const english: Wording = {
     "connection-lost": its("broke the connection off"),
     "smtp-4xx": its("did not accept the message for the time being"),
     "smtp-5xx": its("refused the message"),
+    "not-permitted": (domain) => `the administrators of this gateway permit no mail to ${domain}`,
     loop: (domain) => `the message for ${domain} would have come back to this gateway again and again`,
     "treatment-required": (domain) =>
       `what is demanded of messages to ${domain} (S/MIME or DKIM) was not done to this one`,

@@ -24,6 +24,7 @@ export function acceptedEvent(
     partners: [...new Set(partners)],
     rules: (facts.demands?.rules ?? []).map(({ name }) => name),
     requireTls: envelope.mail.requireTls,
+    tlsRequiredNo: facts.demands?.tlsRequiredNo,
     headersKept: kept.length === 0 ? undefined : kept,
   };
 }

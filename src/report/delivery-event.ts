@@ -164,6 +164,7 @@ function tlsFields({ tls, source }: OutboundPolicy, { seen, demanded }: AttemptF
   return {
     demanded: demanded?.level ?? tls.level,
     demandedBy: [DEMANDED_BY[source], ...new Set([...publishedBy(seen), ...(demanded?.by ?? [])])],
+    tlsRequiredNo: demanded?.lifted === true ? true : undefined,
     result: resultOf(session, verdict),
     assurance: assuranceOf({ tls, demand, session, verdict, learnedFromMx }),
     version: evidence?.version,

@@ -52,6 +52,8 @@ export interface TlsFields {
   /** A level of the contract. */
   readonly demanded: string;
   readonly demandedBy: readonly ("partner" | "default" | "exception" | "rule" | "message" | "dane" | "mta-sts")[];
+  /** What is published was not demanded, by the sender's wish. */
+  readonly tlsRequiredNo: true | undefined;
   readonly result: "none" | "encrypted" | "trusted" | "authenticated";
   /** DSK Orientierungshilfe */
   readonly assurance: "none" | "mandatory" | "qualified";
@@ -132,6 +134,8 @@ export interface Events {
     readonly partners: readonly string[];
     readonly rules: readonly string[];
     readonly requireTls: boolean;
+    /** RFC 8689 §3; undefined where the header does not say it. */
+    readonly tlsRequiredNo: true | undefined;
     /** Header fields that should have gone and stayed: another domain's valid DKIM signature covers them. */
     readonly headersKept: readonly string[] | undefined;
   };

@@ -50,6 +50,8 @@ export const GERMAN_REMEDIES: Readonly<Record<Reason, string>> = {
   "smtp-4xx": "Die Gegenseite vertröstet uns: Lesen Sie ihre Antwort; die Zustellung wird weiter versucht.",
   "smtp-5xx": "Die Gegenseite lehnt ab: Lesen Sie ihre Antwort.",
   loop: "Schreiben Sie einen next_hop für diese Domain: Ihr MX nennt dieses Gateway.",
+  "not-permitted":
+    "outbound.unlisted ist refuse, und keine Partnerdatei nennt das Ziel: Schreiben Sie eine, wenn Mail dorthin gehen darf.",
   "treatment-required":
     "Die Nachricht wurde gespeichert, bevor S/MIME oder DKIM verlangt war, und wird nicht neu gemacht: Lassen Sie sie noch einmal senden, und entfernen Sie diese.",
   expired: "Suchen Sie den Grund der letzten Versuche im Protokoll.",

@@ -47,6 +47,8 @@ const REMEDIES: Readonly<Record<Reason, string>> = {
   "smtp-4xx": "The other side puts us off for now: read its answer; it is tried again.",
   "smtp-5xx": "The other side refuses: read its answer.",
   loop: "Write a next_hop for this domain: its MX names this gateway.",
+  "not-permitted":
+    "outbound.unlisted is refuse, and no partner file names the destination: write one where mail may go there.",
   "treatment-required":
     "It was stored before S/MIME or DKIM was demanded, and is not made anew: have it sent again and remove this one.",
   expired: "Find the reason of the last attempts in the log.",

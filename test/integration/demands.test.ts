@@ -85,7 +85,8 @@ describe("TLS-Required: No [RFC 8689 §3]", { timeout: 2 * LONG_MS }, () => {
   });
   it("lifts what the domain publishes where it does, and goes along with the message", async () => {
     const rig = await withSts({ tls_required_no: "honour" });
-    expect(await line(rig, "delivery")).toMatchObject({ outcome: "delivered" });
+    expect(await line(rig, "delivery")).toMatchObject({ outcome: "delivered", tls: { tlsRequiredNo: true } });
+    expect(await line(rig, "message.accepted")).toMatchObject({ tlsRequiredNo: true });
     expect(namesOf(toAcme(rig)[0]!.content)).toContain("tls-required");
   });
   it("goes although other mail of the same policy waits for what the domain publishes", async () => {

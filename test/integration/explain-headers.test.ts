@@ -82,6 +82,15 @@ async function explain(site: Site, words: readonly string[] = [], message: strin
   return run(folder, ["explain", "bea@acme.example", "--headers", "message.eml", ...words], { loadConfig });
 }
 
+it("says that a destination is refused, and nothing of what is done to mail for it: exit code 1", async () => {
+  await writeFile(join(folder, "message.eml"), MESSAGE);
+  const refusing = settings({ default: outbound({ permitted: false }) });
+  const loadConfig = () => Promise.resolve({ ok: true as const, settings: refusing, warnings: [] });
+  const ran = await run(folder, ["explain", "bea@acme.example", "--headers", "message.eml"], { loadConfig });
+  expect(ran).toMatchObject({ code: 1, out: "" });
+  expect(ran.error).toContain("bea@acme.example is refused at RCPT with 550 5.7.1: outbound.unlisted is refuse");
+});
+
 async function json(site: Site, words: readonly string[] = [], message: string | Buffer = MESSAGE) {
   const { code, out, error } = await explain(site, ["--json", ...words], message);
   expect(error).toBe("");

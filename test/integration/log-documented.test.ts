@@ -39,6 +39,7 @@ const FIELDS: { readonly [K in keyof Events]: Named<Events[K]> } = {
     partners: true,
     rules: true,
     requireTls: true,
+    tlsRequiredNo: true,
     headersKept: true,
   },
   "message.refused": {
@@ -98,6 +99,7 @@ const INNER = {
   tls: {
     demanded: true,
     demandedBy: true,
+    tlsRequiredNo: true,
     result: true,
     assurance: true,
     version: true,

@@ -74,6 +74,8 @@ function entry(over: Partial<QueueEntry> = {}): QueueEntry {
     partner: "acme",
     step: 0,
     fallback: null,
+    requireTls: false,
+    demands: {},
     size: 4_403,
     received: new Date(NOW - 7_200_000).toISOString(),
     attempts: 3,
@@ -165,6 +167,17 @@ describe("the queue for people", () => {
     expect(out).toMatch(/client +127\.0\.0\.1 \(exch01\), permitted by network, in clear/);
     expect(out).toMatch(/attempts +3\n/);
     expect(out).not.toContain("ladder");
+  });
+
+  it("says what the message demands itself, or its reason would be a riddle where its policy is met", () => {
+    const shown = (over: Partial<QueueEntry>) =>
+      printed((deps) => printEntry(deps, entry(over))).replaceAll(/\s+/g, " ");
+    expect(shown({})).not.toContain("demands");
+    expect(shown({ requireTls: true })).toContain("demands REQUIRETLS: level authenticated, in addition message-id");
+    const rules = [{ name: "confidential", tls: { level: "secure" as const } }];
+    expect(shown({ demands: { rules, tlsRequiredNo: true } })).toContain(
+      "demands rule confidential: level secure, in addition; TLS-Required: No, which counts where tls_required_no is honour message-id",
+    );
   });
 
   it("says which step of the ladder is in force, and what the S/MIME step has made it of", () => {

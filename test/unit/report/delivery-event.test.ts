@@ -222,8 +222,17 @@ describe("the delivery event", () => {
     };
     const published = { ...asked("mx"), demand: { ...demanded, by: ["dane", "message"] } } as const;
     expect(told(undefined)).toBe("secure partner");
-    expect(told({ level: "authenticated", by: ["message", "rule"] })).toBe("authenticated partner message rule");
-    expect(told({ level: "encrypt", by: ["message"] }, published)).toBe("encrypt partner dane message");
+    expect(told({ level: "authenticated", by: ["message", "rule"], lifted: false })).toBe(
+      "authenticated partner message rule",
+    );
+    expect(told({ level: "encrypt", by: ["message"], lifted: false }, published)).toBe("encrypt partner dane message");
+  });
+
+  it("says that what is published was not demanded, by the sender's wish", () => {
+    const given = facts([delivered]);
+    const lifted = (trial: AttemptFacts["trial"]) => deliveryEvents({ ...given, trial }, at)[0]?.tls?.tlsRequiredNo;
+    expect(lifted({ ...given.trial, demanded: { level: "encrypt", by: [], lifted: true } })).toBe(true);
+    expect(lifted({ ...given.trial, demanded: { level: "encrypt", by: [], lifted: false } })).toBeUndefined();
   });
 
   it("takes the route from the policy while no host is known", () => {

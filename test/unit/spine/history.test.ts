@@ -49,6 +49,7 @@ function acceptedFields(over: Partial<Events["message.accepted"]> = {}): Events[
     partners: [],
     rules: [],
     requireTls: false,
+    tlsRequiredNo: undefined,
     headersKept: undefined,
     ...over,
   };

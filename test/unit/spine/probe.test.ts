@@ -227,7 +227,7 @@ describe("a probe", () => {
   it("tells of a destination that is not permitted, and connects to nobody", async () => {
     const { prober: made, diary } = prober(outbound({ permitted: false }), {});
     const report = await made.probe({ domain, transcript: false });
-    expect(report).toMatchObject({ ok: false, problem: { kind: "failed", reason: "smtp-5xx" }, hosts: [] });
+    expect(report).toMatchObject({ ok: false, problem: { kind: "failed", reason: "not-permitted" }, hosts: [] });
     expect(diary).toEqual([]);
   });
 
